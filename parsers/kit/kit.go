@@ -1,0 +1,71 @@
+// Package kit is what a vendor's package is written with: what a vendor is, and the
+// readers (syslog header, key=value, CEF, LEEF, JSON, times) they share.
+package kit
+
+import (
+	"io/fs"
+	"net/http"
+
+	"github.com/siemfwd/siemfwd/forwarder/event"
+	"github.com/siemfwd/siemfwd/forwarder/record"
+)
+
+// Vendor is one product siemfwd can read: bytes in, record out. It holds no state
+// and may be used by any number of goroutines.
+type Vendor struct {
+	Name    string // the word after `vendor:`
+	Product string // for people
+	Doc     string // one line for `siemfwd list`
+	// Parse reads one event into r, which is reset and has Source, Received, Zone,
+	// Peer and Raw set. It keeps raw's bytes in r and never writes to them. It does
+	// not fail on what a vendor might send: an error means that nothing could be read,
+	// and the event goes on as its text with the warning "unparsed".
+	Parse func(r *record.Record, raw []byte) error
+	// Detect reports whether raw looks like this vendor's, for `vendor: auto`.
+	// Optional.
+	Detect func(raw []byte) bool
+	// Shape says how the events stand in a file or on standard input.
+	Shape Shape
+	// Samples holds samples/*.txtar, embedded: the vendor's tests, and what `demo`,
+	// `send --sample` and the documentation use.
+	Samples fs.FS
+	// Hook says how the vendor packs its webhooks. Optional: without it a webhook's
+	// body is one event.
+	Hook *Hook
+}
+
+// Shape is how events are separated outside of a listener.
+type Shape uint8
+
+// The shapes.
+const (
+	Lines  Shape = iota // one event a line
+	Body                // the whole input is one webhook body
+	Values              // one JSON value after another
+)
+
+// Hook is a vendor's way of packing webhooks.
+type Hook struct {
+	// Read checks one request's body and calls add for every event in it, in order,
+	// with the sender's bytes of that event and the key that repeated deliveries share
+	// (zero: none). A nil answer means that the body is good; otherwise nothing of it
+	// is kept as an event and the sender gets the answer. Optional: without it every
+	// non-empty body is one event.
+	Read func(body []byte, add func(data []byte, key event.Key)) *Answer
+	// OK answers a good body once it is durable; the zero Answer means 200 without body.
+	OK Answer
+	// Full answers while the spool takes nothing; the zero Answer means 503.
+	Full Answer
+	// Denied answers a wrong or missing credential; the zero Answer means 401.
+	Denied Answer
+	// MaxBody is the default for max_body; 0 means the listener's own default.
+	MaxBody int64
+}
+
+// Answer is what a sender is told.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string // sent as application/json
+	Reason string // for the log and the dead letters; no secrets
+}
