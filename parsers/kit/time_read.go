@@ -1,0 +1,403 @@
+package kit
+
+import (
+	"math"
+	"time"
+
+	"github.com/siemfwd/siemfwd/forwarder/record"
+)
+
+// cutTime reads a full date in one of ParseTime's forms from the front of b and
+// returns what follows it. Text that could still belong to the time (a digit behind
+// the seconds, a sign that is no offset) makes it fail.
+func cutTime(b []byte) (t record.Time, z Zone, rest []byte, ok bool) {
+	switch {
+	case len(b) < 19:
+	case b[4] == '-' && b[7] == '-':
+		return cutRFC3339(b)
+	case b[3] == ' ':
+		return cutMonthFirst(b)
+	}
+	return record.Time{}, ZoneNone, b, false
+}
+
+func cutRFC3339(b []byte) (t record.Time, z Zone, rest []byte, ok bool) {
+	_ = b[18]
+	y1, y2 := two(b[0], b[1]), two(b[2], b[3])
+	mon, day := two(b[5], b[6]), two(b[8], b[9])
+	if c := b[10]; y1|y2|mon|day < 0 || c != 'T' && c != 't' && c != ' ' {
+		return t, ZoneNone, b, false
+	}
+	sec, ok := clock(b[11:19])
+	if !ok || !date(y1*100+y2, mon, day) {
+		return t, ZoneNone, b, false
+	}
+	frac, digits, rest, ok := cutFraction(b[19:])
+	if !ok {
+		return t, ZoneNone, b, false
+	}
+	off, z, rest, ok := cutZone(rest)
+	if !ok {
+		return t, ZoneNone, b, false
+	}
+	t, ok = instant(y1*100+y2, mon, day, sec-off, frac, digits, sec)
+	return t, z, rest, ok
+}
+
+// cutMonthFirst reads "Mmm d[d] yyyy hh:mm:ss[.fraction][ zone]".
+func cutMonthFirst(b []byte) (t record.Time, z Zone, rest []byte, ok bool) {
+	y, s, rest, ok := cutDateStamp(b)
+	if !ok {
+		return t, ZoneNone, b, false
+	}
+	off, z, rest := cutZoneWord(rest)
+	t, ok = instant(y, s.mon, s.day, s.sec-off, s.frac, s.digits, s.sec)
+	return t, z, rest, ok
+}
+
+// cutDateStamp reads "Mmm d[d] yyyy hh:mm:ss[.fraction]".
+func cutDateStamp(b []byte) (year int, s stamp, rest []byte, ok bool) {
+	mon, day, rest, ok := cutMonthDay(b)
+	if !ok || len(rest) < len("2006 15:04:05") || rest[4] != ' ' {
+		return 0, s, b, false
+	}
+	y1, y2 := two(rest[0], rest[1]), two(rest[2], rest[3])
+	sec, ok := clock(rest[5:13])
+	if !ok || y1|y2 < 0 || !date(y1*100+y2, mon, day) {
+		return 0, s, b, false
+	}
+	frac, digits, rest, ok := cutFraction(rest[13:])
+	if !ok {
+		return 0, s, b, false
+	}
+	return y1*100 + y2, stamp{mon, day, sec, frac, digits}, rest, true
+}
+
+// instant puts a date and its seconds (offset taken off) together. clockSec is the
+// second of day as read; 86400 is second 60 of a leap.
+func instant(y, mon, day, sec, frac, digits, clockSec int) (record.Time, bool) {
+	if y < 1678 || y > 2261 {
+		return record.Time{}, false
+	}
+	if clockSec >= leap {
+		sec, frac = sec-leap-1, 999999999
+	}
+	return record.Unix((record.Days(y, mon, day)*86400+int64(sec))*1e9+int64(frac), uint8(digits)), true
+}
+
+// stamp is the time of RFC 3164.
+type stamp struct{ mon, day, sec, frac, digits int }
+
+func cutStamp(b []byte) (s stamp, rest []byte, ok bool) {
+	mon, day, rest, ok := cutMonthDay(b)
+	if !ok || len(rest) < len("15:04:05") {
+		return s, b, false
+	}
+	sec, ok := clock(rest[:8])
+	if !ok {
+		return s, b, false
+	}
+	frac, digits, rest, ok := cutFraction(rest[8:])
+	return stamp{mon, day, sec, frac, digits}, rest, ok
+}
+
+// closest finds the latest year in which s is at most 24 hours after received.
+func (s stamp) closest(received time.Time, zone *time.Location) (record.Time, bool) {
+	limit := received.UnixNano() + 24*int64(time.Hour)
+	y := received.Year() + 1
+	// A 29 February may be eight years back.
+	for last := y - 9; y > last; y-- {
+		if !date(y, s.mon, s.day) {
+			continue
+		}
+		t, ok := instant(y, s.mon, s.day, s.sec, s.frac, s.digits, s.sec)
+		if !ok {
+			return t, false
+		}
+		if t.Nanos-limit > widest {
+			continue
+		}
+		if t = InZone(t, zone, received); t.Nanos <= limit {
+			return t, true
+		}
+	}
+	return record.Time{}, false
+}
+
+// widest is more than any zone's clock is ahead of UTC.
+const widest = 27 * int64(time.Hour)
+
+// cutMonthDay reads "Mmm d[d] " with the day padded by a space, a zero or nothing.
+func cutMonthDay(b []byte) (mon, day int, rest []byte, ok bool) {
+	if len(b) < len("Jan 2 15:04:05") || b[3] != ' ' {
+		return 0, 0, b, false
+	}
+	if mon = month(b[0], b[1], b[2]); mon == 0 {
+		return 0, 0, b, false
+	}
+	i := 4
+	if b[i] == ' ' {
+		i++
+	}
+	if day = int(b[i] - '0'); day > 9 {
+		return 0, 0, b, false
+	}
+	i++
+	if d := int(b[i]) - '0'; d >= 0 && d <= 9 {
+		day = day*10 + d
+		i++
+	}
+	if b[i] != ' ' || day < 1 || day > 31 {
+		return 0, 0, b, false
+	}
+	return mon, day, b[i+1:], true
+}
+
+// month is 1 to 12 for the English abbreviation in any case, else 0.
+func month(a, b, c byte) int {
+	switch uint32(a|0x20)<<16 | uint32(b|0x20)<<8 | uint32(c|0x20) {
+	case 'j'<<16 | 'a'<<8 | 'n':
+		return 1
+	case 'f'<<16 | 'e'<<8 | 'b':
+		return 2
+	case 'm'<<16 | 'a'<<8 | 'r':
+		return 3
+	case 'a'<<16 | 'p'<<8 | 'r':
+		return 4
+	case 'm'<<16 | 'a'<<8 | 'y':
+		return 5
+	case 'j'<<16 | 'u'<<8 | 'n':
+		return 6
+	case 'j'<<16 | 'u'<<8 | 'l':
+		return 7
+	case 'a'<<16 | 'u'<<8 | 'g':
+		return 8
+	case 's'<<16 | 'e'<<8 | 'p':
+		return 9
+	case 'o'<<16 | 'c'<<8 | 't':
+		return 10
+	case 'n'<<16 | 'o'<<8 | 'v':
+		return 11
+	case 'd'<<16 | 'e'<<8 | 'c':
+		return 12
+	}
+	return 0
+}
+
+// leap marks a second of day that was written as second 60: leap is added to it.
+const leap = 1 << 20
+
+// clock reads hh:mm:ss as seconds of the day.
+func clock(b []byte) (sec int, ok bool) {
+	_ = b[7]
+	h, m, s := two(b[0], b[1]), two(b[3], b[4]), two(b[6], b[7])
+	if h|m|s < 0 || b[2] != ':' || b[5] != ':' || h > 23 || m > 59 || s > 60 {
+		return 0, false
+	}
+	sec = h*3600 + m*60 + s
+	if s == 60 {
+		sec += leap
+	}
+	return sec, true
+}
+
+// two is the number two digits make, negative when one of them is none.
+func two(a, b byte) int {
+	a, b = a-'0', b-'0'
+	if a > 9 || b > 9 {
+		return -1
+	}
+	return int(a)*10 + int(b)
+}
+
+var monthDays = [13]uint8{0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
+
+func date(y, m, d int) bool {
+	if m < 1 || m > 12 || d < 1 {
+		return false
+	}
+	if d <= int(monthDays[m]) {
+		return true
+	}
+	return m == 2 && d == 29 && y%4 == 0 && (y%100 != 0 || y%400 == 0)
+}
+
+// cutFraction reads an optional fraction of a second; more than 9 digits are cut.
+func cutFraction(b []byte) (nanos, digits int, rest []byte, ok bool) {
+	if len(b) == 0 || b[0] != '.' && b[0] != ',' {
+		return 0, 0, b, len(b) == 0 || b[0]-'0' > 9
+	}
+	i := 1
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		if digits < 9 {
+			nanos = nanos*10 + int(b[i]-'0')
+			digits++
+		}
+	}
+	if i == 1 {
+		// A comma or full stop that ends a sentence.
+		return 0, 0, b, true
+	}
+	for d := digits; d < 9; d++ {
+		nanos *= 10
+	}
+	return nanos, digits, b[i:], true
+}
+
+// cutZone reads the zone that stands directly behind the seconds, or behind one
+// space when it is an offset or a name for UTC.
+func cutZone(b []byte) (off int, z Zone, rest []byte, ok bool) {
+	if len(b) == 0 {
+		return 0, ZoneNone, b, true
+	}
+	switch b[0] {
+	case 'Z', 'z':
+		return 0, ZoneGiven, b[1:], true
+	case '+', '-':
+		if off, rest, ok = cutOffset(b); ok {
+			return off, ZoneGiven, rest, true
+		}
+		return 0, ZoneNone, b, false
+	case ' ':
+		if off, z, rest = cutZoneWord(b); z == ZoneGiven {
+			return off, z, rest, true
+		}
+	}
+	return 0, ZoneNone, b, true
+}
+
+// cutZoneWord reads an optional zone behind one or more spaces, or a Z or offset
+// without one. A word of two to five capitals is an unknown zone.
+func cutZoneWord(b []byte) (off int, z Zone, rest []byte) {
+	w := b
+	for len(w) > 0 && w[0] == ' ' {
+		w = w[1:]
+	}
+	n := 0
+	for n < len(w) && n < 6 && w[n]-'A' < 26 {
+		n++
+	}
+	switch word := w[:n]; {
+	case n == 0:
+		if len(w) > 0 && (w[0] == '+' || w[0] == '-') {
+			if off, rest, ok := cutOffset(w); ok {
+				return off, ZoneGiven, rest
+			}
+		}
+	case len(w) > n && !endsZone(w[n]) && w[n] != '+' && w[n] != '-':
+	case string(word) == "Z", len(w) < len(b) && (string(word) == "UTC" || string(word) == "GMT"):
+		if off, rest, ok := cutOffset(w[n:]); ok {
+			return off, ZoneGiven, rest
+		}
+		return 0, ZoneGiven, w[n:]
+	case len(w) < len(b) && n >= 2 && n <= 5:
+		return 0, ZoneUnknown, w[n:]
+	}
+	return 0, ZoneNone, b
+}
+
+func endsZone(c byte) bool { return c == ' ' || c == ':' || c == ',' || c == ')' || c == ']' }
+
+// cutOffset reads ±hh, ±hhmm or ±hh:mm.
+func cutOffset(b []byte) (sec int, rest []byte, ok bool) {
+	if len(b) < 3 || b[0] != '+' && b[0] != '-' {
+		return 0, b, false
+	}
+	h, m, i := two(b[1], b[2]), 0, 3
+	switch {
+	case len(b) >= 6 && b[3] == ':':
+		m, i = two(b[4], b[5]), 6
+	case len(b) >= 5 && b[3]-'0' <= 9:
+		m, i = two(b[3], b[4]), 5
+	}
+	if h < 0 || m < 0 || h > 23 || m > 59 || i < len(b) && b[i]-'0' <= 9 {
+		return 0, b, false
+	}
+	sec = h*3600 + m*60
+	if b[0] == '-' {
+		sec = -sec
+	}
+	return sec, b[i:], true
+}
+
+// decimal is a non-negative number: digits × 10^exp, trailing zeros of the fraction
+// as written.
+type decimal struct {
+	digits uint64
+	exp    int
+}
+
+func readDecimal(b []byte) (n decimal, ok bool) {
+	i, seen, point := 0, 0, -1
+	for ; i < len(b); i++ {
+		c := b[i]
+		if c == '.' && point < 0 && seen > 0 {
+			point = i
+			continue
+		}
+		if c-'0' > 9 {
+			break
+		}
+		seen++
+		switch {
+		case n.digits < (math.MaxUint64-9)/10:
+			n.digits = n.digits*10 + uint64(c-'0')
+			if point >= 0 {
+				n.exp--
+			}
+		case point < 0:
+			n.exp++
+		}
+	}
+	if seen == 0 || point == i-1 {
+		return n, false
+	}
+	if i < len(b) {
+		e, ok := readExponent(b[i:])
+		n.exp += e
+		return n, ok
+	}
+	return n, true
+}
+
+func readExponent(b []byte) (e int, ok bool) {
+	if len(b) < 2 || b[0]|0x20 != 'e' {
+		return 0, false
+	}
+	b = b[1:]
+	neg := b[0] == '-'
+	if neg || b[0] == '+' {
+		b = b[1:]
+	}
+	if len(b) == 0 || len(b) > 3 {
+		return 0, false
+	}
+	for _, c := range b {
+		if c-'0' > 9 {
+			return 0, false
+		}
+		e = e*10 + int(c-'0')
+	}
+	if neg {
+		e = -e
+	}
+	return e, true
+}
+
+// scaled is the number times 10^shift, truncated; false when it does not fit.
+func (n decimal) scaled(shift int) (int64, bool) {
+	v, e := n.digits, n.exp+shift
+	for ; e > 0 && v != 0; e-- {
+		if v > math.MaxInt64/10 {
+			return 0, false
+		}
+		v *= 10
+	}
+	for ; e < 0 && v != 0; e++ {
+		v /= 10
+	}
+	return int64(v), v <= math.MaxInt64
+}
+
+// decimals is how many digits stand behind the decimal point.
+func (n decimal) decimals() int { return min(9, max(0, -n.exp)) }
