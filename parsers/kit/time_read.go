@@ -50,8 +50,8 @@ func cutMonthFirst(b []byte) (t record.Time, z Zone, rest []byte, ok bool) {
 	if !ok {
 		return t, ZoneNone, b, false
 	}
-	off, z, rest := cutZoneWord(rest)
-	t, ok = instant(y, s.mon, s.day, s.sec-off, s.frac, s.digits, s.sec)
+	s.off, z, rest = cutZoneWord(rest)
+	t, ok = s.in(y)
 	return t, z, rest, ok
 }
 
@@ -70,7 +70,7 @@ func cutDateStamp(b []byte) (year int, s stamp, rest []byte, ok bool) {
 	if !ok {
 		return 0, s, b, false
 	}
-	return y1*100 + y2, stamp{mon, day, sec, frac, digits}, rest, true
+	return y1*100 + y2, stamp{mon, day, sec, frac, digits, 0}, rest, true
 }
 
 // instant puts a date and its seconds (offset taken off) together. clockSec is the
@@ -82,11 +82,35 @@ func instant(y, mon, day, sec, frac, digits, clockSec int) (record.Time, bool) {
 	if clockSec >= leap {
 		sec, frac = sec-leap-1, 999999999
 	}
-	return record.Unix((record.Days(y, mon, day)*86400+int64(sec))*1e9+int64(frac), uint8(digits)), true
+	return record.Unix((days(y, mon, day)*86400+int64(sec))*1e9+int64(frac), uint8(digits)), true
 }
 
-// stamp is the time of RFC 3164.
-type stamp struct{ mon, day, sec, frac, digits int }
+var monthStart = [13]uint16{0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334}
+
+// days is record.Days for the years that instant takes.
+func days(y, mon, day int) int64 {
+	n := uint(y - 1600) // years of a 400-year cycle that began in a leap year
+	d := n*365 + uint(monthStart[mon]) + uint(day)
+	if n > 0 {
+		// Leap days before this year, and this year's when it is past.
+		d += (n-1)/4 - (n-1)/100 + (n-1)/400 + 1
+	}
+	if mon > 2 && leapYear(y) {
+		d++
+	}
+	const from1600 = 135140 + 1 // days from 1600-01-01 to 1970-01-01, and days count from 1
+	return int64(d) - from1600
+}
+
+func leapYear(y int) bool { return y%4 == 0 && (y%100 != 0 || y%400 == 0) }
+
+// stamp is the time of RFC 3164: a date without a year, the second of the day, and
+// the offset of its zone.
+type stamp struct{ mon, day, sec, frac, digits, off int }
+
+func (s stamp) in(year int) (record.Time, bool) {
+	return instant(year, s.mon, s.day, s.sec-s.off, s.frac, s.digits, s.sec)
+}
 
 func cutStamp(b []byte) (s stamp, rest []byte, ok bool) {
 	mon, day, rest, ok := cutMonthDay(b)
@@ -98,26 +122,29 @@ func cutStamp(b []byte) (s stamp, rest []byte, ok bool) {
 		return s, b, false
 	}
 	frac, digits, rest, ok := cutFraction(rest[8:])
-	return stamp{mon, day, sec, frac, digits}, rest, ok
+	return stamp{mon, day, sec, frac, digits, 0}, rest, ok
 }
 
 // closest finds the latest year in which s is at most 24 hours after received.
 func (s stamp) closest(received time.Time, zone *time.Location) (record.Time, bool) {
-	limit := received.UnixNano() + 24*int64(time.Hour)
-	y := received.Year() + 1
+	const day = 24 * int64(time.Hour)
+	now, year := received.UnixNano(), received.Year()
+	y := year
+	if date(y, s.mon, s.day) {
+		if t, ok := s.in(y); ok && now-t.Nanos > 362*day {
+			y++ // New Year is near
+		}
+	}
 	// A 29 February may be eight years back.
-	for last := y - 9; y > last; y-- {
+	for ; y > year-9; y-- {
 		if !date(y, s.mon, s.day) {
 			continue
 		}
-		t, ok := instant(y, s.mon, s.day, s.sec, s.frac, s.digits, s.sec)
-		if !ok {
-			return t, false
-		}
-		if t.Nanos-limit > widest {
+		t, ok := s.in(y)
+		if !ok || t.Nanos-now > day+widest {
 			continue
 		}
-		if t = InZone(t, zone, received); t.Nanos <= limit {
+		if t = InZone(t, zone, received); t.Nanos-now <= day {
 			return t, true
 		}
 	}
@@ -219,7 +246,7 @@ func date(y, m, d int) bool {
 	if d <= int(monthDays[m]) {
 		return true
 	}
-	return m == 2 && d == 29 && y%4 == 0 && (y%100 != 0 || y%400 == 0)
+	return m == 2 && d == 29 && leapYear(y)
 }
 
 // cutFraction reads an optional fraction of a second; more than 9 digits are cut.
@@ -290,7 +317,7 @@ func cutZoneWord(b []byte) (off int, z Zone, rest []byte) {
 			return off, ZoneGiven, rest
 		}
 		return 0, ZoneGiven, w[n:]
-	case len(w) < len(b) && n >= 2 && n <= 5:
+	case len(w) < len(b) && n >= 2 && n <= 5 && (len(w) == n || endsZone(w[n])):
 		return 0, ZoneUnknown, w[n:]
 	}
 	return 0, ZoneNone, b
