@@ -7,8 +7,13 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/record"
 )
 
-// MaxDepth is how deep lists and objects may stand in each other in a JSON text.
-const MaxDepth = 32
+// Limits of a JSON text: how deep lists and objects may stand in each other, and how
+// many values JSON and JSONMembers take from one text (a record's field is several
+// times larger than the two octets that can make one).
+const (
+	MaxDepth  = 32
+	MaxValues = 1 << 16
+)
 
 // JSONError says where a text stops being JSON (RFC 8259).
 type JSONError struct {
@@ -30,7 +35,7 @@ func (e *JSONError) Error() string {
 // space around the value are accepted; strings that are not UTF-8 are kept as they
 // are, with the warning "utf8". On error, a *JSONError, r.Fields is as it was.
 func JSON(r *record.Record, name, text []byte) error {
-	j := jsonReader{b: text, r: r, fields: r.Fields}
+	j := jsonReader{b: text, r: r, fields: r.Fields, before: len(r.Fields)}
 	at := j.value(j.start(), name, plainText(name), 0)
 	return j.finish(at)
 }
@@ -38,7 +43,7 @@ func JSON(r *record.Record, name, text []byte) error {
 // JSONMembers is JSON for an object whose members are appended as fields of their
 // own, without a field for the object.
 func JSONMembers(r *record.Record, text []byte) error {
-	j := jsonReader{b: text, r: r, fields: r.Fields}
+	j := jsonReader{b: text, r: r, fields: r.Fields, before: len(r.Fields)}
 	at := j.start()
 	if at >= len(text) || text[at] != '{' {
 		j.fail(at, "an object was expected")
@@ -53,6 +58,7 @@ type jsonReader struct {
 	b      []byte
 	r      *record.Record
 	fields []record.Field
+	before int // how many fields there were
 	notUTF bool
 	err    JSONError
 }
@@ -94,6 +100,9 @@ func (j *jsonReader) fail(at int, text string) int {
 func (j *jsonReader) value(at int, name []byte, plain bool, depth int) int {
 	if at >= len(j.b) {
 		return j.fail(at, "")
+	}
+	if len(j.fields)-j.before >= MaxValues {
+		return j.fail(at, "more than "+strconv.Itoa(MaxValues)+" values")
 	}
 	switch c := j.b[at]; c {
 	case '"':

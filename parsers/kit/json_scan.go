@@ -156,6 +156,16 @@ func (it *Iter) Is(name string) bool {
 	return false
 }
 
+// DecodedName is the member's name without escapes: Name, or a copy in r's scratch.
+func (it *Iter) DecodedName(r *record.Record) []byte {
+	for _, c := range it.Name {
+		if c == '\\' {
+			return unescape(r, it.Name)
+		}
+	}
+	return it.Name
+}
+
 // Find returns the value at path, names of members from the outermost object inwards;
 // of members with the same name the first. ok is false when there is none, or when the
 // text up to it is not JSON.
@@ -205,11 +215,17 @@ func Unquote(r *record.Record, value []byte) []byte {
 	default:
 		return nil
 	}
-	text := value[1 : len(value)-1 : len(value)-1]
-	for _, c := range text {
-		if c == '\\' {
-			return unescape(r, text)
-		}
+	it := Iter{Name: value[1 : len(value)-1 : len(value)-1]}
+	return it.DecodedName(r)
+}
+
+// AppendUnquoted appends what Unquote returns of a checked JSON value.
+func AppendUnquoted(dst, value []byte) []byte {
+	switch KindOf(value) {
+	case record.Number, record.Bool:
+		return append(dst, value...)
+	case record.String:
+		return appendUnescaped(dst, value[1:len(value)-1])
 	}
-	return text
+	return dst
 }

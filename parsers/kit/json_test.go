@@ -154,6 +154,41 @@ func TestJSONMembers(t *testing.T) {
 	assert.Len(t, r.Fields, 5)
 }
 
+func TestJSONLimitsValues(t *testing.T) {
+	var r record.Record
+	items := strings.Repeat(",0", MaxValues-2)
+	require.NoError(t, JSON(&r, nil, []byte("[0"+items+"]")))
+	assert.Len(t, r.Fields, MaxValues)
+	r.Reset()
+	err := JSON(&r, nil, []byte("[0,0"+items+"]"))
+	require.ErrorContains(t, err, "more than")
+	assert.Empty(t, r.Fields)
+	_, err = SkipValue([]byte("[0,0"+items+"]"), 0)
+	assert.NoError(t, err, "checking costs no memory")
+}
+
+func TestAppendCanonical(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"b":1,"a":{"y":[1, {"q":2,"p":null}],"x":"z"}}`: `{"a":{"x":"z","y":[1,{"p":null,"q":2}]},"b":1}`,
+		" {\"a\" : 2 ,\"a\" : 1} ":                        `{"a":2,"a":1}`,
+		`[]`:                                              `[]`,
+		`{}`:                                              `{}`,
+		` 1.0`:                                            `1.0`,
+		``:                                                ``,
+	} {
+		assert.Equal(t, want, string(AppendCanonical(nil, []byte(in))))
+	}
+	many := `{"z":{"b":1,"a":2}`
+	for i := range sortable {
+		many += `,"` + strconv.Itoa(sortable-i) + `":0`
+	}
+	got := string(AppendCanonical(nil, []byte(many+" }")))
+	assert.Equal(t, strings.Replace(many, `{"b":1,"a":2}`, `{"a":2,"b":1}`, 1)+"}", got)
+
+	dst, in := make([]byte, 0, 4096), []byte(opened)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { AppendCanonical(dst, in) }))
+}
+
 func TestJSONAllocatesNothing(t *testing.T) {
 	var r record.Record
 	in := []byte(opened)
@@ -345,6 +380,11 @@ func FuzzJSON(f *testing.F) {
 			require.NoError(t, skipErr)
 		}
 		var parts int
+		if err == nil {
+			again := AppendCanonical(nil, bare)
+			require.True(t, json.Valid(again), "%q", again)
+			require.Equal(t, again, AppendCanonical(nil, again))
+		}
 		if splitErr := SplitValues(text, func(v []byte) {
 			parts++
 			require.True(t, json.Valid(v), "%q", v)
