@@ -1,0 +1,399 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"syscall"
+
+	"github.com/siemfwd/siemfwd/forwarder/event"
+)
+
+const (
+	maxFill     = 8 << 20  // octets that may wait for the one that writes
+	maxUnsynced = 32 << 20 // octets that may wait for fdatasync
+	maxTurns    = 16       // writes one appender makes for the others
+	maxSpare    = 4 << 20  // capacity of a buffer worth keeping
+)
+
+// Ticket stands for what was appended up to some moment. The zero Ticket stands
+// for nothing, which is durable.
+type Ticket struct{ g *group }
+
+// group is all that one fdatasync makes durable.
+type group struct {
+	done    chan struct{}
+	err     error // set before done is closed
+	batches int
+}
+
+func newGroup() *group { return &group{done: make(chan struct{})} }
+
+// fill is what is written by one call.
+type fill struct {
+	buf     []byte
+	first   uint64 // index of its first event
+	next    uint64 // index after its last
+	seq     uint64 // number of its last batch
+	batches int
+	marks   []event.Mark
+	newest  int64
+	done    chan struct{} // nil while nobody waits
+	err     error         // set before done is closed
+}
+
+// errAgain is the err of a fill that was not written and whose batches have to
+// be encoded again.
+var errAgain = errors.New("again")
+
+// Append writes the events and marks of b at the end of the log. When it returns
+// nil the operating system has them: the end of the process does not lose them,
+// Wait on the ticket for what a power cut does not lose either. Append does not
+// keep b.
+//
+// While there is no room it does what Options.WhenFull says; blocking ends with
+// ctx, and the error then wraps ErrFull and the cause of ctx. Whatever the error,
+// nothing of b can be relied on to be in the log, and nothing not to be.
+func (s *Spool) Append(ctx context.Context, b *event.Batch) (Ticket, error) {
+	size, err := measure(b)
+	if err != nil {
+		return Ticket{}, err
+	}
+	if size == 0 {
+		return s.Barrier(), nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if ok, err := s.admit(ctx, size, b.Len()); !ok {
+			return Ticket{}, err
+		}
+		f := s.fill
+		s.encode(f, b)
+		if !s.writing && !s.hold {
+			s.flush()
+		}
+		if f.err == nil && s.writtenSeq < f.seq {
+			if f.done == nil {
+				f.done = make(chan struct{})
+			}
+			s.mu.Unlock()
+			err := waitFor(ctx, f.done)
+			s.mu.Lock()
+			if err != nil && f.err == nil && s.writtenSeq < f.seq {
+				return Ticket{}, fmt.Errorf("spool: not written yet: %w", err)
+			}
+		}
+		if f.err == nil {
+			return s.ticket(f.seq), nil
+		}
+		if f.err != errAgain {
+			return Ticket{}, f.err
+		}
+	}
+}
+
+// Wait returns nil when everything t stands for is durable.
+func (s *Spool) Wait(ctx context.Context, t Ticket) error {
+	if t.g == nil {
+		return nil
+	}
+	if err := waitFor(ctx, t.g.done); err != nil {
+		s.mu.Lock()
+		fault := s.fault
+		s.mu.Unlock()
+		if fault != nil {
+			return fmt.Errorf("spool: not durable yet: %w: %w", fault, err)
+		}
+		return fmt.Errorf("spool: not durable yet: %w", err)
+	}
+	return t.g.err
+}
+
+// Emit appends b and returns nil once it is durable.
+func (s *Spool) Emit(ctx context.Context, b *event.Batch) error {
+	t, err := s.Append(ctx, b)
+	if err != nil {
+		return err
+	}
+	return s.Wait(ctx, t)
+}
+
+// Barrier returns a ticket for everything appended so far.
+func (s *Spool) Barrier() Ticket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ticket(s.writtenSeq)
+}
+
+// ticket returns the ticket of batch seq, which is written.
+func (s *Spool) ticket(seq uint64) Ticket {
+	switch {
+	case seq <= s.durableSeq:
+		return Ticket{}
+	case seq <= s.inflightSeq:
+		return Ticket{s.inflight}
+	}
+	return Ticket{s.gather}
+}
+
+// measure returns the octets the frames of b take at most.
+func measure(b *event.Batch) (int64, error) {
+	n := int64(b.Bytes()) + int64(b.Len())*(headerSize+6)
+	if b.Bytes() > MaxEvent {
+		for i := range b.Len() {
+			if len(b.At(i).Data) > MaxEvent {
+				return 0, fmt.Errorf("spool: event of %d octets: %w", len(b.At(i).Data), ErrTooBig)
+			}
+		}
+	}
+	if len(b.Marks) > math.MaxUint16 {
+		return 0, fmt.Errorf("spool: batch with %d marks: %w", len(b.Marks), ErrTooBig)
+	}
+	for _, m := range b.Marks {
+		if len(m.Key) > math.MaxUint16 || len(m.Value) > MaxEvent {
+			return 0, fmt.Errorf("spool: mark of %d octets: %w", len(m.Key)+len(m.Value), ErrTooBig)
+		}
+		n += int64(headerSize + markSize + len(m.Key) + len(m.Value))
+	}
+	return n, nil
+}
+
+// admit waits until size octets may be encoded. It returns false and no error
+// when they were dropped instead.
+func (s *Spool) admit(ctx context.Context, size int64, events int) (bool, error) {
+	asked := false // housekeeping was asked for room
+	for {
+		if s.closed {
+			return false, ErrClosed
+		}
+		pushBack := false // waiting is the disk's pace, not a matter of room
+		switch {
+		case s.fault != nil:
+		case s.full != nil && s.probe:
+			s.probe = false
+			return true, nil
+		case s.full != nil:
+		case s.unsyncedBytes > maxUnsynced, len(s.fill.buf) > maxFill:
+			pushBack = true
+		case !s.over(size):
+			return true, nil
+		default:
+			s.need = max(s.need, size)
+			if !asked && !s.stuck {
+				asked = true
+				poke(s.tidy)
+				pushBack = true
+			}
+		}
+		if s.o.WhenFull == DropNewest && !pushBack {
+			s.dropped += uint64(events)
+			return false, nil
+		}
+		if s.space == nil {
+			s.space = make(chan struct{})
+		}
+		ch := s.space
+		s.mu.Unlock()
+		err := waitFor(ctx, ch)
+		s.mu.Lock()
+		if err != nil {
+			cause := error(ErrFull)
+			if e := errors.Join(s.fault, s.full); e != nil {
+				cause = fmt.Errorf("%w: %w", ErrFull, e)
+			}
+			return false, fmt.Errorf("spool: %w: %w", cause, err)
+		}
+	}
+}
+
+// over says that size more octets are more than the log may have. A log without
+// events takes whatever comes.
+func (s *Spool) over(size int64) bool {
+	if s.o.Max <= 0 || s.total+int64(len(s.fill.buf))+size <= s.o.Max {
+		return false
+	}
+	return s.total > s.active.size || s.active.first < s.next
+}
+
+// freed wakes everyone who waits in admit.
+func (s *Spool) freed() {
+	if s.space != nil {
+		close(s.space)
+		s.space = nil
+	}
+}
+
+// encode appends the frames of b to f.
+func (s *Spool) encode(f *fill, b *event.Batch) {
+	if len(f.buf) == 0 {
+		f.first, f.newest = s.next, noTime
+	}
+	var last byte
+	if len(b.Marks) == 0 {
+		last = flagLast
+	}
+	for i := range b.Len() {
+		r := b.At(i)
+		f.buf = appendEvent(f.buf, s.salt, s.next, last, &r)
+		f.newest = max(f.newest, toNano(r.Time))
+		s.next++
+	}
+	if n := len(b.Marks); n > 0 {
+		now := toNano(s.o.Now())
+		for i, m := range b.Marks {
+			if i == n-1 {
+				last = flagLast
+			}
+			m.Value = slices.Clone(m.Value)
+			f.marks = append(f.marks, m)
+			f.buf = appendMark(f.buf, s.salt, s.next, last, now, &mark{m, uint32(b.Len()), uint16(i), uint16(n)})
+		}
+	}
+	s.seq++
+	f.next, f.seq = s.next, s.seq
+	f.batches++
+}
+
+// flush writes what is encoded until nothing is left, for whoever encoded it. mu
+// is held on entry and on return, not while writing.
+func (s *Spool) flush() {
+	s.writing = true
+	for turn := 0; s.fill.batches > 0 && !s.hold; turn++ {
+		if turn == maxTurns {
+			go func() {
+				s.mu.Lock()
+				s.flush()
+				s.mu.Unlock()
+			}()
+			return // still writing
+		}
+		if s.active.size >= s.segLimit {
+			s.hold, s.wantRoll = true, true
+			poke(s.kick)
+			break
+		}
+		f := s.fill
+		s.fill = s.newFill()
+		seg, off := s.active, s.active.size
+		s.mu.Unlock()
+		_, err := seg.file.WriteAt(f.buf, off)
+		if err != nil {
+			err = s.takeBack(seg, off, err)
+		}
+		s.mu.Lock()
+		if err != nil {
+			s.refused(f, err)
+			break
+		}
+		seg.size += int64(len(f.buf))
+		s.total += int64(len(f.buf))
+		s.wrote(f)
+	}
+	s.writing = false
+	s.idle.Broadcast()
+}
+
+func (s *Spool) newFill() *fill {
+	f := &fill{}
+	if n := len(s.spare); n > 0 {
+		f.buf, s.spare = s.spare[n-1], s.spare[:n-1]
+	}
+	return f
+}
+
+func (s *Spool) recycle(f *fill) {
+	if cap(f.buf) <= maxSpare && len(s.spare) < 4 {
+		s.spare = append(s.spare, f.buf[:0])
+	}
+	f.buf = nil
+}
+
+// wrote takes note of a written fill.
+func (s *Spool) wrote(f *fill) {
+	if s.full != nil {
+		s.log.Info("spool: the disk has room again")
+		s.full = nil
+		s.freed()
+	}
+	s.newest = max(s.newest, f.newest)
+	s.writtenSeq = f.seq
+	if f.done != nil {
+		close(f.done)
+	}
+	if s.o.Sync == OS {
+		s.inflightSeq = f.seq
+		s.settle([]*fill{f})
+		return
+	}
+	s.unsynced = append(s.unsynced, f)
+	s.unsyncedBytes += len(f.buf)
+	s.gather.batches += f.batches
+	if s.target == 0 {
+		poke(s.kick)
+	} else if s.gather.batches >= s.target || s.unsyncedBytes >= enoughBytes {
+		s.target = 0
+		poke(s.enough)
+	}
+}
+
+// errTorn marks a segment that could not be cut back after a failed write.
+var errTorn = errors.New("segment could not be cut back")
+
+// takeBack cuts off what a failed write left. It returns the error that decides
+// how to go on.
+func (s *Spool) takeBack(seg *segment, off int64, err error) error {
+	if e := seg.file.Truncate(off); e != nil {
+		return fmt.Errorf("%w: %w: %w", errTorn, err, e)
+	}
+	return err
+}
+
+// noRoom says that err is about space, not about the disk.
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// refused undoes the encoding of f, whose write failed, and of all behind it, and
+// lets those who wait for them decide again.
+func (s *Spool) refused(f *fill, err error) {
+	s.undo(f)
+	if noRoom(err) && !errors.Is(err, errTorn) {
+		if s.full == nil {
+			s.log.Error("spool: no room on the disk, waiting for it", "err", err)
+		}
+		s.full = err
+		poke(s.tidy)
+		return
+	}
+	s.broken(err)
+}
+
+// undo gives the indices of f and of all behind it back.
+func (s *Spool) undo(f *fill) {
+	for _, f := range []*fill{f, s.fill} {
+		if f.batches == 0 || f.err != nil {
+			continue
+		}
+		if f.first < s.next {
+			s.next = f.first
+		}
+		s.seq -= uint64(f.batches)
+		f.err = errAgain
+		if f.done != nil {
+			close(f.done)
+		}
+	}
+	s.fill = s.newFill()
+}
+
+// broken gives the active segment up; the committer replaces it.
+func (s *Spool) broken(err error) {
+	if s.fault == nil {
+		s.log.Error("spool: the disk failed, going on in a new segment", "err", err)
+	}
+	s.fault, s.hold = err, true
+	poke(s.kick)
+}

@@ -1,0 +1,295 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Pos is a place between two events. It may be kept and given back later, to
+// another process, too.
+type Pos struct {
+	Index uint64 // of the event behind it
+	// Where that event is likely to stand; 0 and 0 when nobody knows.
+	Segment uint64
+	Offset  int64
+}
+
+const (
+	cursorExt   = ".cur"
+	cursorSize  = 44
+	slotSpacing = 4096 // the two slots share no block of the disk
+	cursorMagic = 0x31435753
+)
+
+// cursor is how far one reader has come, in memory and in its file. The file has
+// two slots. The older one is overwritten, and stays the one that is overwritten
+// until it is durable, so one of them is always whole.
+type cursor struct {
+	name   string
+	path   string
+	reader *Reader // who has it open; under Spool.cmu
+
+	mu      sync.Mutex
+	file    File // nil while there is none
+	pos     Pos
+	durable uint64 // index that is on disk
+	turn    uint64 // number of the slot being written
+	dirty   bool   // written since the last fdatasync
+	syncing bool   // an fdatasync runs; the file is left alone
+	failed  bool   // the file is missing or cannot be trusted; make it again
+}
+
+// cursorPath is where the cursor of name is kept.
+func (s *Spool) cursorPath(name string) string {
+	escaped := url.QueryEscape(name)
+	if strings.HasPrefix(escaped, ".") {
+		escaped = "%2E" + escaped[1:]
+	}
+	return filepath.Join(s.dir, cursorDir, escaped+cursorExt)
+}
+
+func appendSlot(dst []byte, turn uint64, p Pos) []byte {
+	start := len(dst)
+	dst = binary.LittleEndian.AppendUint32(dst, 0)
+	dst = binary.LittleEndian.AppendUint32(dst, cursorMagic)
+	dst = binary.LittleEndian.AppendUint32(dst, version)
+	dst = binary.LittleEndian.AppendUint64(dst, turn)
+	dst = binary.LittleEndian.AppendUint64(dst, p.Index)
+	dst = binary.LittleEndian.AppendUint64(dst, p.Segment)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(p.Offset))
+	binary.LittleEndian.PutUint32(dst[start:], crc32.Checksum(dst[start+4:], castagnoli))
+	return dst
+}
+
+func parseSlot(b []byte) (turn uint64, p Pos, ok bool) {
+	if len(b) < cursorSize || binary.LittleEndian.Uint32(b[4:]) != cursorMagic ||
+		binary.LittleEndian.Uint32(b[8:]) != version ||
+		crc32.Checksum(b[4:cursorSize], castagnoli) != binary.LittleEndian.Uint32(b) {
+		return 0, p, false
+	}
+	p.Index = binary.LittleEndian.Uint64(b[20:])
+	p.Segment = binary.LittleEndian.Uint64(b[28:])
+	p.Offset = int64(binary.LittleEndian.Uint64(b[36:]))
+	return binary.LittleEndian.Uint64(b[12:]), p, true
+}
+
+// loadCursors reads all cursor files. A damaged one has position 0, which is
+// before everything.
+func (s *Spool) loadCursors() {
+	names, err := s.fs.List(filepath.Join(s.dir, cursorDir))
+	if err != nil {
+		s.log.Error("spool: cursors cannot be listed", "err", err)
+	}
+	for _, file := range names {
+		path := filepath.Join(s.dir, cursorDir, file)
+		escaped, ok := strings.CutSuffix(file, cursorExt)
+		name, err := url.QueryUnescape(escaped)
+		if !ok || err != nil || s.cursorPath(name) != path {
+			if strings.HasSuffix(file, cursorExt+tmpExt) {
+				_ = s.fs.Remove(path)
+			}
+			continue
+		}
+		c := &cursor{name: name, path: path}
+		s.cursors[name] = c
+		f, err := s.fs.Open(path)
+		if err != nil {
+			s.log.Error("spool: cursor cannot be read, its reader begins at the oldest event", "reader", name, "err", err)
+			c.failed = true
+			continue
+		}
+		c.file = f
+		if !c.load() {
+			s.log.Error("spool: cursor is damaged, its reader begins at the oldest event", "reader", name)
+			c.failed = true
+		}
+	}
+}
+
+// load reads the newer intact slot.
+func (c *cursor) load() bool {
+	found := false
+	for i := range int64(2) {
+		b := make([]byte, cursorSize)
+		read(c.file, b, i*slotSpacing)
+		if turn, p, ok := parseSlot(b); ok && (!found || turn > c.turn) {
+			c.turn, c.pos, found = turn, p, true
+		}
+	}
+	c.durable = c.pos.Index
+	return found
+}
+
+// placeCursors moves cursors to events that exist.
+func (s *Spool) placeCursors() {
+	for _, c := range s.cursors {
+		if c.failed {
+			c.pos = Pos{Index: s.segs[0].first}
+		}
+	}
+}
+
+// move sets the position and writes it to the file, which syncCursors makes
+// durable. That it could not be written is syncCursors' business, too: a cursor
+// that is behind repeats events and loses none.
+func (c *cursor) move(p Pos) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pos = p
+	c.write()
+}
+
+func (c *cursor) write() {
+	c.dirty = true
+	if c.syncing || c.failed {
+		return
+	}
+	if _, err := c.file.WriteAt(appendSlot(nil, c.turn, c.pos), int64(c.turn%2)*slotSpacing); err != nil {
+		c.failed = true
+	}
+}
+
+func (c *cursor) position() Pos {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pos
+}
+
+func (c *cursor) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.file == nil {
+		return nil
+	}
+	err := c.file.Close()
+	c.file, c.failed = nil, true
+	return err
+}
+
+// sync makes the position durable.
+func (c *cursor) sync(fs FS) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.syncing || !c.dirty && !c.failed {
+		return nil
+	}
+	f, pos, turn := c.file, c.pos, c.turn
+	again := c.failed
+	c.syncing, c.dirty = true, false
+	c.mu.Unlock()
+	var err error
+	if !again {
+		if err = f.Sync(); err == nil {
+			turn++
+		}
+	}
+	if again || err != nil {
+		var made File
+		if made, err = makeCursor(fs, c.path, turn+1, pos); err == nil {
+			turn += 2
+			if f != nil {
+				_ = f.Close()
+			}
+			f = made
+		}
+	}
+	c.mu.Lock()
+	c.syncing = false
+	if err != nil {
+		c.failed, c.dirty = true, true
+		return err
+	}
+	c.file, c.turn, c.durable, c.failed = f, turn, pos.Index, false
+	if c.dirty {
+		c.write()
+	}
+	return nil
+}
+
+// makeCursor writes a new cursor file, durable, with both slots filled.
+func makeCursor(fs FS, path string, turn uint64, pos Pos) (File, error) {
+	tmp := path + tmpExt
+	f, err := fs.Create(tmp)
+	if err != nil {
+		return nil, err
+	}
+	b := appendSlot(nil, turn, pos)
+	for i := range int64(2) {
+		if err == nil {
+			_, err = f.WriteAt(b, i*slotSpacing)
+		}
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = fs.Rename(tmp, path)
+	}
+	if err == nil {
+		err = fs.SyncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), ignoreMissing(fs.Remove(tmp)))
+	}
+	return f, nil
+}
+
+// syncCursors makes all cursors durable. It gives the reserve away when the disk
+// has no room for that otherwise.
+func (s *Spool) syncCursors() error {
+	s.cmu.Lock()
+	list := slices.Collect(maps.Values(s.cursors))
+	s.cmu.Unlock()
+	var errs []error
+	for _, c := range list {
+		err := c.sync(s.fs)
+		if noRoom(err) && s.useReserve() == nil {
+			err = c.sync(s.fs)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("cursor of %s: %w", c.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Readers returns the names of all cursors, those nobody has opened included.
+func (s *Spool) Readers() []string {
+	s.cmu.Lock()
+	defer s.cmu.Unlock()
+	names := make([]string, 0, len(s.cursors))
+	for name := range s.cursors {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// RemoveReader forgets the cursor of name and closes its reader. A name that does
+// not exist is no error.
+func (s *Spool) RemoveReader(name string) error {
+	s.cmu.Lock()
+	c := s.cursors[name]
+	delete(s.cursors, name)
+	s.cmu.Unlock()
+	if c == nil {
+		return nil
+	}
+	if c.reader != nil {
+		c.reader.Close()
+	}
+	err := errors.Join(c.close(), ignoreMissing(s.fs.Remove(c.path)), s.fs.SyncDir(filepath.Dir(c.path)))
+	poke(s.tidy)
+	if err != nil {
+		return fmt.Errorf("spool: cursor of %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package spool
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+)
+
+const (
+	maxCopy       = 1 << 20  // octets of one damaged place that are kept
+	maxQuarantine = 64 << 20 // octets kept by one process
+	maxPlaces     = 1 << 16  // places remembered, so that each is counted once
+)
+
+// damage counts what could not be read and keeps copies of it. Its methods are
+// safe for concurrent use.
+type damage struct {
+	spool  *Spool
+	mu     sync.Mutex
+	seen   map[place]struct{}
+	places uint64
+	kept   int64
+}
+
+type place struct {
+	first uint64
+	off   int64
+}
+
+func (d *damage) count() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.places
+}
+
+// found takes note of n damaged octets at off, once.
+func (d *damage) found(f File, seg *segment, off, n int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.first(place{seg.first, off}) {
+		return
+	}
+	d.spool.log.Error("spool: damaged frames skipped", "file", seg.path, "offset", off, "octets", n)
+	d.keep(f, seg, off, n)
+}
+
+// missing takes note of a segment whose file is gone, once.
+func (d *damage) missing(seg *segment) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.first(place{seg.first, -1}) {
+		d.spool.log.Error("spool: segment is missing, its events are lost", "file", seg.path)
+	}
+}
+
+// first counts a place and says whether it was not known.
+func (d *damage) first(at place) bool {
+	if _, known := d.seen[at]; known {
+		return false
+	}
+	if d.seen == nil {
+		d.seen = map[place]struct{}{}
+	}
+	if len(d.seen) < maxPlaces {
+		d.seen[at] = struct{}{}
+	}
+	d.places++
+	return true
+}
+
+// cut keeps a copy of an unfinished end.
+func (d *damage) cut(f File, seg *segment, off, n int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.keep(f, seg, off, n)
+}
+
+func (d *damage) keep(f File, seg *segment, off, n int64) {
+	n = min(n, maxCopy)
+	if n <= 0 || d.kept+n > maxQuarantine {
+		return
+	}
+	d.kept += n
+	b := make([]byte, n)
+	read(f, b, off)
+	err := d.spool.fs.Mkdir(filepath.Join(d.spool.dir, quarantine))
+	if err == nil {
+		var to File
+		to, err = d.spool.fs.Create(filepath.Join(d.spool.dir, quarantine, fmt.Sprintf("%020d-%d", seg.first, off)))
+		if err == nil {
+			_, err = to.WriteAt(b, 0)
+			_ = to.Close()
+		}
+	}
+	if err != nil {
+		d.spool.log.Warn("spool: damaged octets not copied", "err", err)
+	}
+}
+
+// setAside moves a whole file to quarantine.
+func (d *damage) setAside(path string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.places++
+	to := filepath.Join(d.spool.dir, quarantine)
+	err := d.spool.fs.Mkdir(to)
+	if err == nil {
+		err = d.spool.fs.Rename(path, filepath.Join(to, filepath.Base(path)))
+	}
+	if err != nil {
+		d.spool.log.Error("spool: file cannot be set aside", "err", err)
+	}
+}

@@ -1,0 +1,219 @@
+package spool
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// recover makes the log ready: it finds the segments, reads the newest one and
+// the cursors, cuts off what a crash left half written.
+func (s *Spool) recover() error {
+	names, err := s.fs.List(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		path := filepath.Join(s.dir, name)
+		first, ok := parseSegmentName(name)
+		switch {
+		case ok:
+			if seg := s.recognise(path, first); seg != nil {
+				s.segs = append(s.segs, seg)
+				s.total += seg.size
+			}
+		case strings.HasSuffix(name, segExt+tmpExt):
+			_ = s.fs.Remove(path)
+		case name != lockName && name != cursorDir && name != quarantine && name != reserveName:
+			s.log.Warn("spool: foreign file left alone", "file", path)
+		}
+	}
+	s.loadCursors()
+	last := s.readNewest()
+	next := last.next
+	for _, c := range s.cursors {
+		next = max(next, c.pos.Index)
+	}
+	s.next = max(next, 1)
+	s.newest = last.newest
+	for s.salt == 0 {
+		var b [4]byte
+		_, _ = rand.Read(b[:])
+		s.salt = binary.LittleEndian.Uint32(b[:])
+	}
+	if err := s.goOn(last); err != nil {
+		return err
+	}
+	s.tail.index = s.next
+	s.placeCursors()
+	s.reserve()
+	return nil
+}
+
+// recognise opens a segment and reads its head. It returns nil for a file that is
+// not the segment its name says, which it moves out of the way.
+func (s *Spool) recognise(path string, first uint64) *segment {
+	seg := &segment{first: first, path: path, created: noTime, before: noTime}
+	f, err := s.fs.Open(path)
+	if err != nil {
+		s.log.Error("spool: segment cannot be opened, going on without it", "err", err)
+		return nil
+	}
+	defer f.Close()
+	if seg.size, err = f.Size(); err != nil {
+		s.log.Error("spool: segment cannot be opened, going on without it", "err", err)
+		return nil
+	}
+	var w window
+	w.buf = make([]byte, headerSize+headSize)
+	w.reset(f)
+	h, b, v := w.frame(0, min(seg.size, headerSize+headSize), true)
+	if v != good || h.kind != kindHead || len(h.payload(b)) < headSize {
+		return seg
+	}
+	if h.index != first {
+		s.log.Error("spool: segment is not what its name says, set aside", "file", path, "begins with", h.index)
+		s.damage.setAside(path)
+		return nil
+	}
+	seg.created, seg.before = h.time, headNewest(h.payload(b))
+	s.salt = h.salt
+	return seg
+}
+
+// readNewest reads the newest segment, and older ones only as long as the head of
+// those read is damaged, for the marks. Segments nothing can be read from are
+// dropped from the end of the list.
+func (s *Spool) readNewest() scanned {
+	last := scanned{next: 1, newest: noTime}
+	found := false
+	for i := len(s.segs) - 1; i >= 0; i-- {
+		seg := s.segs[i]
+		marks := map[string][]byte{}
+		r, err := s.scanFile(seg, marks)
+		if err != nil {
+			s.log.Error("spool: segment cannot be read", "err", err)
+		}
+		for k, v := range marks {
+			if _, newer := s.marks[k]; !newer {
+				s.marks[k] = v
+			}
+		}
+		if !found {
+			if r.frames == 0 {
+				s.log.Error("spool: no intact frame in segment, set aside", "file", seg.path)
+				s.damage.setAside(seg.path)
+				s.total -= seg.size
+				s.segs = s.segs[:i]
+				last.next = max(last.next, seg.first)
+				continue
+			}
+			r.next = max(r.next, last.next)
+			last, found = r, true
+			if s.salt == 0 {
+				s.salt = r.salt
+			}
+		}
+		if r.head {
+			break
+		}
+	}
+	return last
+}
+
+func (s *Spool) scanFile(seg *segment, marks map[string][]byte) (scanned, error) {
+	f, err := s.fs.Open(seg.path)
+	if err != nil {
+		return scanned{}, err
+	}
+	defer f.Close()
+	r := scan(f, seg.first, seg.size, marks)
+	for _, d := range r.damaged {
+		s.damage.found(f, seg, d.off, d.len)
+	}
+	return r, nil
+}
+
+// goOn opens the newest segment for appending, cut to what was found intact and
+// durable from here on; or begins a new one.
+func (s *Spool) goOn(last scanned) error {
+	if len(s.segs) > 0 && s.next == last.next {
+		seg := s.segs[len(s.segs)-1]
+		err := s.reopen(seg, last.end)
+		if err == nil {
+			s.active = seg
+			s.tail.off = seg.size
+			return nil
+		}
+		s.log.Error("spool: newest segment cannot be continued, beginning another", "file", seg.path, "err", err)
+	}
+	seg, err := s.newSegment(s.next, s.marks, s.newest, nil, true)
+	if err != nil {
+		return err
+	}
+	if n := len(s.segs); n > 0 && s.segs[n-1].first >= seg.first {
+		s.total -= s.segs[n-1].size
+		s.segs = s.segs[:n-1]
+	}
+	s.segs = append(s.segs, seg)
+	s.total += seg.size
+	s.active, s.tail.off = seg, seg.size
+	return nil
+}
+
+func (s *Spool) reopen(seg *segment, end int64) error {
+	f, err := s.fs.Open(seg.path)
+	if err != nil {
+		return err
+	}
+	if end < seg.size {
+		s.log.Warn("spool: unfinished end of the newest segment cut off", "file", seg.path, "octets", seg.size-end)
+		s.damage.cut(f, seg, end, seg.size-end)
+		err = f.Truncate(end)
+	}
+	// What a killed process wrote is in the kernel's hands still, and readers are
+	// about to see it.
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	_ = f.Allocate(s.segLimit)
+	s.total -= seg.size - end
+	seg.file, seg.size = f, end
+	return nil
+}
+
+// reserveName is a file that takes room on the disk, so that a full one can be
+// given some back for the cursors.
+const (
+	reserveName = "reserve"
+	reserveSize = 1 << 20
+)
+
+// reserve makes the reserve if there is room for it.
+func (s *Spool) reserve() {
+	path := filepath.Join(s.dir, reserveName)
+	f, err := s.fs.Create(path)
+	if err == nil {
+		if err = f.Allocate(reserveSize); err != nil {
+			err = errors.Join(err, s.fs.Remove(path))
+		}
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		s.log.Debug("spool: no reserve", "err", err)
+	}
+}
+
+// useReserve gives the reserve back to the disk.
+func (s *Spool) useReserve() error {
+	if err := s.fs.Remove(filepath.Join(s.dir, reserveName)); err != nil {
+		return fmt.Errorf("reserve: %w", err)
+	}
+	return nil
+}
