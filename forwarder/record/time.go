@@ -39,23 +39,29 @@ func (t Time) Go() time.Time { return time.Unix(0, t.Nanos).UTC() }
 // (0–9), truncated.
 func (t Time) Append(dst []byte, digits int) []byte {
 	sec := floor(t.Nanos, 1e9)
-	frac := t.Nanos - sec*1e9
 	days := floor(sec, 86400)
-	rem := int(sec - days*86400)
+	rem := uint32(sec - days*86400)
 	y, m, d := civil(days)
-	dst = pad(dst, y, 4)
-	dst = append(pad(append(dst, '-'), m, 2), '-')
-	dst = append(pad(dst, d, 2), 'T')
-	dst = append(pad(dst, rem/3600, 2), ':')
-	dst = append(pad(dst, rem/60%60, 2), ':')
-	dst = pad(dst, rem%60, 2)
+	b := [...]byte{4: '-', 7: '-', 10: 'T', 13: ':', 16: ':', 19: '.', 30: 0}
+	two(b[0:], y/100)
+	two(b[2:], y%100)
+	two(b[5:], m)
+	two(b[8:], d)
+	two(b[11:], rem/3600)
+	two(b[14:], rem/60%60)
+	two(b[17:], rem%60)
+	n := 19
 	if digits > 0 {
-		dst = append(dst, '.')
-		for i, div := 0, int64(1e8); i < digits; i, div = i+1, div/10 {
-			dst = append(dst, byte('0'+frac/div%10))
+		frac := uint32(t.Nanos - sec*1e9)
+		three(b[20:], frac/1e6)
+		if digits > 3 {
+			three(b[23:], frac/1e3%1e3)
+			three(b[26:], frac%1e3)
 		}
+		n += 1 + digits
 	}
-	return append(dst, 'Z')
+	b[n] = 'Z'
+	return append(dst, b[:n+1]...)
 }
 
 // AppendJSON appends the instant as the record's JSON shows it: at least 3 digits,
@@ -70,21 +76,20 @@ func floor(n, by int64) int64 {
 	return q
 }
 
-// civil converts days since 1970-01-01 to a date of the proleptic Gregorian calendar.
-func civil(days int64) (y, m, d int) {
-	z := days + 719468
-	era := floor(z, 146097)
+// civil converts days since 1970-01-01 to a date of the proleptic Gregorian calendar,
+// for every day that nanoseconds in an int64 reach.
+func civil(days int64) (y, m, d uint32) {
+	z := uint32(days + 719468)
+	era := z / 146097
 	doe := z - era*146097
 	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
 	doy := doe - (365*yoe + yoe/4 - yoe/100)
 	mp := (5*doy + 2) / 153
-	d = int(doy-(153*mp+2)/5) + 1
-	m = int(mp) + 3
+	d = doy - (153*mp+2)/5 + 1
+	m = mp + 3
+	y = yoe + era*400
 	if m > 12 {
 		m -= 12
-	}
-	y = int(yoe + era*400)
-	if m <= 2 {
 		y++
 	}
 	return y, m, d
@@ -104,11 +109,10 @@ func Days(y, m, d int) int64 {
 	return era*146097 + doe - 719468
 }
 
-func pad(dst []byte, n, width int) []byte {
-	switch width {
-	case 2:
-		return append(dst, byte('0'+n/10%10), byte('0'+n%10))
-	default:
-		return append(dst, byte('0'+n/1000%10), byte('0'+n/100%10), byte('0'+n/10%10), byte('0'+n%10))
-	}
+func two(b []byte, n uint32) {
+	b[0], b[1] = byte('0'+n/10), byte('0'+n%10)
+}
+
+func three(b []byte, n uint32) {
+	b[0], b[1], b[2] = byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10)
 }
