@@ -1,0 +1,200 @@
+// Package syslog receives events by syslog: datagrams over UDP and unix sockets, and
+// streams over TCP, TLS and unix sockets, framed by line feeds or octet counting. It
+// takes messages as they are; reading their headers is a parser's work.
+package syslog
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/siemfwd/siemfwd/forwarder/component"
+	"github.com/siemfwd/siemfwd/forwarder/framing"
+	"github.com/siemfwd/siemfwd/forwarder/source"
+)
+
+// Spec is the source's entry in the table of ways in.
+func Spec() component.Spec[source.Source] {
+	return component.Of("syslog", "syslog over UDP, TCP, TLS and unix sockets", defaults,
+		func(c *Config, env component.Env) (source.Source, error) { return New(c, env) })
+}
+
+// Source is a syslog source. Its events have a time of receipt and, but for unix
+// sockets, a peer.
+//
+// Counters: udp_dropped (datagrams the kernel had no room for), events_cut (longer than
+// max_event), frames_incomplete, frames_bad_length, frames_too_large (all three with
+// the loss of at most that frame and what the sender had in flight behind it),
+// connections_refused (above max_connections), peers_denied (by allow: connections and
+// datagrams). Gauge: connections.
+type Source struct {
+	cfg   Config
+	env   component.Env
+	mode  framing.Mode
+	where []address
+	allow []netip.Prefix
+	quiet quiet // over all runs
+
+	mu    sync.Mutex
+	bound []string
+}
+
+// New makes a Source of a configuration that Check found no errors in.
+func New(c *Config, env component.Env) (*Source, error) {
+	s := &Source{cfg: *c, env: env}
+	var r component.Report
+	c.Check(&r)
+	for _, f := range r.Findings {
+		if !f.Warning {
+			return nil, fmt.Errorf("%s: %s", f.Path, f.Text)
+		}
+	}
+	s.mode, _ = framing.ParseMode(c.Framing)
+	for _, text := range c.Listen {
+		a, err := parseAddress(text)
+		if err != nil {
+			return nil, err
+		}
+		s.where = append(s.where, a)
+	}
+	for _, text := range c.Allow {
+		p, err := parseNetwork(text)
+		if err != nil {
+			return nil, err
+		}
+		s.allow = append(s.allow, p)
+	}
+	return s, nil
+}
+
+// Addrs returns the addresses the source is listening on, in the order and form of
+// listen, with the real port where that is 0. It is empty while Run is not running.
+func (s *Source) Addrs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.bound...)
+}
+
+// How long Run goes on after its context ends.
+const (
+	// linger is for octets and datagrams that the kernel already has.
+	linger = 100 * time.Millisecond
+	// drain is for the log to take the events that were read.
+	drain = 5 * time.Second
+)
+
+// run is one call of Run.
+type run struct {
+	*Source
+	log    source.Log
+	ctx    context.Context // ends when everything is to end
+	fail   context.CancelCauseFunc
+	emit   context.Context // outlives ctx by drain
+	memory memory
+	open   atomic.Int64 // connections
+	closed atomic.Int64 // connections that the end of ctx closed
+}
+
+// endpoint is one bound address.
+type endpoint struct {
+	address   string
+	serve     func() // returns after stop, with the socket closed and all it started gone
+	stop      func() // called once, when run.ctx has ended
+	io.Closer        // for when serve will not be called
+}
+
+// Run implements source.Source. Events that were read, and what the kernel had
+// received, are still emitted after ctx ended, for a few seconds at most.
+func (s *Source) Run(ctx context.Context, log source.Log) error {
+	r := &run{Source: s, log: log}
+	r.ctx, r.fail = context.WithCancelCause(ctx)
+	defer r.fail(nil)
+	emit, stopEmit := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopEmit()
+	r.emit = emit
+
+	ends, err := r.bindAll()
+	if err != nil {
+		return err
+	}
+	log.Ready()
+	var serving sync.WaitGroup
+	for _, e := range ends {
+		serving.Go(e.serve)
+	}
+
+	<-r.ctx.Done()
+	for _, e := range ends {
+		e.stop()
+	}
+	giveUp := time.AfterFunc(drain, stopEmit)
+	defer giveUp.Stop()
+	serving.Wait()
+	s.setBound(nil)
+	if n := r.closed.Load(); n > 0 {
+		s.env.Log.Info("connections closed because the source stops", "connections", n)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return context.Cause(r.ctx)
+}
+
+// bindAll binds every address, or none.
+func (r *run) bindAll() ([]endpoint, error) {
+	var ends []endpoint
+	var bound []string
+	for _, a := range r.where {
+		e, err := r.bind(a)
+		if err != nil {
+			for _, e := range ends {
+				e.Close()
+			}
+			return nil, listenError(a, err)
+		}
+		ends = append(ends, e)
+		bound = append(bound, e.address)
+	}
+	r.setBound(bound)
+	return ends, nil
+}
+
+func (s *Source) setBound(addresses []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bound = addresses
+}
+
+// allowed reports whether peer may send, and counts and tells when it may not.
+func (r *run) allowed(peer netip.Addr, n uint64) bool {
+	if len(r.allow) == 0 || !peer.IsValid() {
+		return true
+	}
+	for _, p := range r.allow {
+		if p.Contains(peer) {
+			return true
+		}
+	}
+	r.env.Meter.Add("peers_denied", n)
+	r.warn(peer, "a peer that is not in allow was refused")
+	return false
+}
+
+// warn logs a line about a peer, unless the same was said of it a short while ago.
+func (r *run) warn(peer netip.Addr, text string, args ...any) {
+	ok, repeated := r.quiet.pass(peer, text, time.Now())
+	if !ok {
+		return
+	}
+	if peer.IsValid() {
+		args = append([]any{"peer", peer}, args...)
+	}
+	if repeated > 0 {
+		args = append(args, "repeated", repeated)
+	}
+	r.env.Log.Warn(text, args...)
+}
