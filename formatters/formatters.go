@@ -2,6 +2,15 @@
 package formatters
 
 import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/siemfwd/siemfwd/formatters/cef"
+	"github.com/siemfwd/siemfwd/formatters/json"
+	"github.com/siemfwd/siemfwd/formatters/raw"
+	"github.com/siemfwd/siemfwd/formatters/rfc3164"
+	"github.com/siemfwd/siemfwd/formatters/rfc5424"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 )
 
@@ -12,4 +21,171 @@ type Formatter interface {
 	// extended slice. It allocates nothing beyond growing dst. An error means that
 	// this record can never be rendered; dst is then returned as it was.
 	Append(dst []byte, r *record.Record) ([]byte, error)
+}
+
+// The syslog headers a body can stand behind.
+const (
+	NoHeader = "none"
+	RFC3164  = "rfc3164"
+	RFC5424  = "rfc5424"
+)
+
+// DefaultSDID is the SD-ID of facts unless another is asked for. Its enterprise number
+// is the one reserved for documentation (RFC 5612).
+const DefaultSDID = "siemfwd@32473"
+
+// Options says how a format is rendered. The zero Options is usable.
+type Options struct {
+	// Header is the syslog header in front of a cef, json or raw body. "" is NoHeader:
+	// a sink's default is for its caller to fill in (see Info.Headed). The formats
+	// rfc5424 and rfc3164 have their own and take no other.
+	Header string
+	// Facility is 1 to 23; 0, which is the kernel's, stands for 16 (local0).
+	Facility int
+	// Host is this daemon's host name, for records that name no host.
+	Host string
+	// FixedHost is the host name of every message, whatever the record says.
+	FixedHost string
+	SDID      string // SD-ID of rfc5424; "" is DefaultSDID, "-" sends no facts
+	App       string // APP-NAME or TAG; "" is "siemfwd"
+	Raw       bool   // json carries raw
+	// Multiline lets LF through in rfc5424, rfc3164 and raw; only for framings that
+	// count octets.
+	Multiline bool
+	// MaxSize bounds the event in octets, header included; 0 means no bound. Text is
+	// cut at its end, cef loses pairs, json loses raw and fields.
+	MaxSize int
+	Zone    *time.Location // of rfc3164 timestamps; nil is UTC
+}
+
+// Info is one format, for people.
+type Info struct {
+	Name, Doc string
+	// Headed says that a syslog sink puts its default header in front of the format,
+	// by setting Options.Header, where the configuration names none.
+	Headed bool
+}
+
+// format is an entry of the table: header is set for formats that are a header
+// themselves, body for those that may stand behind one.
+type format struct {
+	Info
+	header func(o Options) (header, error)
+	body   func(o Options, headed bool) body
+}
+
+// table lists every format.
+var table = [...]format{
+	{
+		Info:   Info{RFC5424, "syslog message with the facts as structured data (RFC 5424)", false},
+		header: func(o Options) (header, error) { return new5424(o) },
+	},
+	{
+		Info:   Info{RFC3164, "syslog message the old way (RFC 3164)", false},
+		header: func(o Options) (header, error) { return new3164(o, o.App) },
+	},
+	{
+		Info: Info{"cef", "ArcSight Common Event Format, CEF:0", true},
+		body: func(Options, bool) body { return cef.Formatter{} },
+	},
+	{
+		Info: Info{"json", "the whole record as one line of JSON", true},
+		body: func(o Options, _ bool) body { return json.Formatter{Raw: o.Raw} },
+	},
+	{
+		Info: Info{"raw", "what was received, unchanged", false},
+		body: func(o Options, headed bool) body {
+			return raw.Formatter{Multiline: o.Multiline, Text: headed}
+		},
+	},
+}
+
+// Names lists the formats.
+func Names() []Info {
+	all := make([]Info, len(table))
+	for i := range table {
+		all[i] = table[i].Info
+	}
+	return all
+}
+
+// New returns the formatter called name.
+func New(name string, o Options) (Formatter, error) {
+	for i := range table {
+		if table[i].Name == name {
+			return build(&table[i], withDefaults(o))
+		}
+	}
+	names := make([]string, len(table))
+	for i := range table {
+		names[i] = table[i].Name
+	}
+	return nil, fmt.Errorf("format %q: unknown, want one of %s", name, strings.Join(names, ", "))
+}
+
+func withDefaults(o Options) Options {
+	if o.Facility == 0 {
+		o.Facility = 16
+	}
+	if o.SDID == "" {
+		o.SDID = DefaultSDID
+	}
+	if o.App == "" {
+		o.App = "siemfwd"
+	}
+	return o
+}
+
+func build(f *format, o Options) (Formatter, error) {
+	if o.MaxSize < 0 {
+		return nil, fmt.Errorf("max size %d: want a positive number of bytes", o.MaxSize)
+	}
+	if f.header != nil {
+		if o.Header != "" && o.Header != f.Name {
+			return nil, fmt.Errorf("header %q: format %s is a syslog message with its own header, leave header out", o.Header, f.Name)
+		}
+		h, err := f.header(o)
+		if err != nil {
+			return nil, fmt.Errorf("format %s: %w", f.Name, err)
+		}
+		return h, nil
+	}
+	var h header
+	var err error
+	switch o.Header {
+	case "", NoHeader:
+		b := f.body(o, false)
+		if o.MaxSize > 0 {
+			return bounded{b, o.MaxSize}, nil
+		}
+		return b, nil
+	case RFC5424:
+		h, err = new5424(o)
+	case RFC3164:
+		app := o.App
+		if f.Name == "cef" {
+			app = "" // receivers take the body's own first word for the TAG
+		}
+		h, err = new3164(o, app)
+	default:
+		return nil, fmt.Errorf("header %q: unknown, want %s, %s or %s", o.Header, RFC5424, RFC3164, NoHeader)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("header %s: %w", o.Header, err)
+	}
+	return headed{h, f.body(o, true)}, nil
+}
+
+func new5424(o Options) (*rfc5424.Formatter, error) {
+	return rfc5424.New(rfc5424.Options{
+		Facility: o.Facility, Host: o.Host, FixedHost: o.FixedHost,
+		App: o.App, SDID: o.SDID, Multiline: o.Multiline, Max: o.MaxSize,
+	})
+}
+
+func new3164(o Options, app string) (*rfc3164.Formatter, error) {
+	return rfc3164.New(rfc3164.Options{
+		Facility: o.Facility, Host: o.Host, FixedHost: o.FixedHost,
+		App: app, Zone: o.Zone, Multiline: o.Multiline, Max: o.MaxSize,
+	})
 }

@@ -1,0 +1,43 @@
+package formatters_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/siemfwd/siemfwd/formatters"
+	"github.com/siemfwd/siemfwd/forwarder/record"
+)
+
+// cases are the formats as sinks use them.
+var cases = []struct {
+	name, format string
+	options      formatters.Options
+}{
+	{"rfc5424", "rfc5424", formatters.Options{}},
+	{"rfc3164", "rfc3164", formatters.Options{}},
+	{"cef", "cef", formatters.Options{}},
+	{"cef behind rfc5424", "cef", formatters.Options{Header: "rfc5424"}},
+	{"json", "json", formatters.Options{}},
+	{"json with raw", "json", formatters.Options{Raw: true}},
+	{"json behind rfc5424", "json", formatters.Options{Header: "rfc5424"}},
+	{"raw", "raw", formatters.Options{}},
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, c := range cases {
+		b.Run(c.name, func(b *testing.B) {
+			f, err := formatters.New(c.format, c.options)
+			require.NoError(b, err)
+			var r record.Record
+			skyhigh(&r)
+			buf, err := f.Append(nil, &r)
+			require.NoError(b, err)
+			b.SetBytes(int64(len(buf)))
+			b.ReportAllocs()
+			for b.Loop() {
+				buf, _ = f.Append(buf[:0], &r)
+			}
+		})
+	}
+}

@@ -1,0 +1,56 @@
+package formatters
+
+import (
+	"github.com/siemfwd/siemfwd/forwarder/record"
+)
+
+// header is a format that can also stand in front of a body.
+type header interface {
+	Formatter
+	// AppendHeader appends everything before the text, with its SP, and returns how
+	// many octets are left for the text.
+	AppendHeader(dst []byte, r *record.Record) ([]byte, int, error)
+}
+
+// body is a format without a header of its own. What it appends is one line without
+// control characters when it stands behind a header.
+type body interface {
+	Formatter
+	// AppendMax appends the record in at most limit octets.
+	AppendMax(dst []byte, r *record.Record, limit int) ([]byte, error)
+}
+
+// headed is a body behind a header.
+type headed struct {
+	header header
+	body   body
+}
+
+// Append appends header and body; neither when one of them cannot be rendered.
+func (f headed) Append(dst []byte, r *record.Record) ([]byte, error) {
+	base := len(dst)
+	dst, left, err := f.header.AppendHeader(dst, r)
+	if err != nil {
+		return dst[:base], err
+	}
+	begin := len(dst)
+	dst, err = f.body.AppendMax(dst, r, left)
+	if err != nil {
+		return dst[:base], err
+	}
+	if len(dst) == begin {
+		dst = dst[:begin-1] // no text, no SP
+	}
+	return dst, nil
+}
+
+// bounded is a body that stands alone and may not be longer than max octets.
+type bounded struct {
+	body body
+	max  int
+}
+
+// Append appends the body.
+func (f bounded) Append(dst []byte, r *record.Record) ([]byte, error) {
+	return f.body.AppendMax(dst, r, f.max)
+}
