@@ -16,13 +16,17 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/config"
 )
 
+// forExamples marks the one warning that an example cannot do without: there is no other
+// enterprise number to show.
+const forExamples = "number for examples, 32473"
+
 // check fails the test with every problem that a user would have to act on. That a
 // secret cannot be read here is none.
 func check(t *testing.T, path string) *config.Config {
 	t.Helper()
 	cfg, problems := forwarder.Load(path, forwarder.Lenient)
 	for _, p := range problems {
-		if p.Severity != config.Note {
+		if p.Severity != config.Note && !strings.Contains(p.Text, forExamples) {
 			var text strings.Builder
 			require.NoError(t, config.Problems{p}.Print(&text, false))
 			t.Error(text.String())
@@ -111,14 +115,14 @@ func TestEveryVendorHasAnExample(t *testing.T) {
 			used[s.Vendor] = true
 		}
 	}
-	folders, err := filepath.Glob("../parsers/*/README.md")
+	folders, err := os.ReadDir("../parsers")
 	require.NoError(t, err)
-	require.NotEmpty(t, folders)
 	for _, f := range folders {
-		if v := filepath.Base(filepath.Dir(f)); v != "kit" && v != "generic" {
+		if v := f.Name(); f.IsDir() && v != "kit" && v != "generic" {
 			assert.True(t, used[v], "vendor %s: no configs/examples/*.yaml reads it", v)
 		}
 	}
+	assert.True(t, used["auto"])
 }
 
 // Every YAML block of the documentation is a configuration that works.
