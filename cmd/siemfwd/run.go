@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/siemfwd/siemfwd/forwarder"
+	"github.com/siemfwd/siemfwd/forwarder/config"
+	"github.com/siemfwd/siemfwd/forwarder/telemetry"
+)
+
+func runCommand(a *app) *cobra.Command {
+	var level, format string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the forwarder in the foreground (systemd does this)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := telemetry.NewLogger(os.Stderr, format, level)
+			if err != nil {
+				return usage("%v", err)
+			}
+			cfg, problems := forwarder.Load(a.config, forwarder.Strict)
+			problems.Print(a.err, false)
+			if problems.Err() != nil {
+				return exit(exitConfig, nil)
+			}
+			ctx, stop := signals(cmd.Context())
+			defer stop()
+			f, err := forwarder.New(cfg, forwarder.Options{Log: log, Version: buildVersion()})
+			if err != nil {
+				return err
+			}
+			log.Info("starting", "version", buildVersion(), "config", a.config, "state", cfg.State, "has", summary(cfg))
+			return f.Run(ctx, func() {
+				log.Info("ready")
+				telemetry.NotifyReady(summary(cfg))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	cmd.Flags().StringVar(&format, "log", "auto", "text, json or auto: text, with priorities under systemd")
+	return cmd
+}
+
+// signals returns a context that ends at the first SIGINT or SIGTERM. A second one
+// ends the process at once: everything acknowledged is on disk by then.
+func signals(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-ch:
+			telemetry.NotifyStopping()
+			cancel()
+		case <-ctx.Done():
+			return
+		}
+		<-ch
+		os.Exit(exitFailed)
+	}()
+	return ctx, func() { signal.Stop(ch); cancel() }
+}
+
+func summary(cfg *config.Config) string {
+	return fmt.Sprintf("%s, %s", plural(len(cfg.Sources), "source"), plural(len(cfg.Sinks), "sink"))
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

@@ -1,0 +1,59 @@
+package control
+
+import "time"
+
+// Status is what a running forwarder says of itself: the facts behind `siemfwd
+// status`. Its JSON names are stable.
+type Status struct {
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	State   string    `json:"state"` // the state folder
+	Sources []Source  `json:"sources"`
+	Sinks   []Sink    `json:"sinks"`
+	Lanes   []Lane    `json:"lanes"`
+}
+
+// Source is one way in.
+type Source struct {
+	Name       string    `json:"name"`
+	Type       string    `json:"type"`
+	Vendor     string    `json:"vendor"`
+	Up         bool      `json:"up"`
+	Since      time.Time `json:"since"`           // of the current state
+	Error      string    `json:"error,omitempty"` // what is wrong when it is not up
+	Listening  []string  `json:"listening,omitempty"`
+	Received   uint64    `json:"received"`
+	Duplicates uint64    `json:"duplicates"`
+	SpoolBytes int64     `json:"spool_bytes"`
+	Full       bool      `json:"full,omitempty"`
+}
+
+// Sink is one way out, over all the sources it reads.
+type Sink struct {
+	Name  string    `json:"name"`
+	Type  string    `json:"type"`
+	Up    bool      `json:"up"`
+	Since time.Time `json:"since"`
+	Error string    `json:"error,omitempty"`
+}
+
+// Lane is what became of one source's events on the way to one sink:
+// Received = Delivered + Filtered + Dead + Expired + Waiting.
+type Lane struct {
+	Source    string `json:"source"`
+	Sink      string `json:"sink"`
+	Received  uint64 `json:"received"`
+	Delivered uint64 `json:"delivered"`
+	Filtered  uint64 `json:"filtered"`
+	Dead      uint64 `json:"dead"`
+	Expired   uint64 `json:"expired"`
+	Waiting   uint64 `json:"waiting"`
+	// Oldest is the receive time of the oldest waiting event; zero when none waits.
+	Oldest time.Time `json:"oldest,omitzero"`
+}
+
+// Balance is received minus everything that became of it: 0 when nothing is lost.
+func (l Lane) Balance() int64 {
+	return int64(l.Received) - int64(l.Delivered+l.Filtered+l.Dead+l.Expired+l.Waiting)
+}

@@ -1,0 +1,314 @@
+// Package forwarder is the daemon: it takes events from sources, makes them durable,
+// and carries them through lanes to sinks. It knows no vendor and no format but by
+// its tables.
+package forwarder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/siemfwd/siemfwd/formatters"
+	"github.com/siemfwd/siemfwd/forwarder/component"
+	"github.com/siemfwd/siemfwd/forwarder/config"
+	"github.com/siemfwd/siemfwd/forwarder/control"
+	"github.com/siemfwd/siemfwd/forwarder/deadletter"
+	"github.com/siemfwd/siemfwd/forwarder/event"
+	"github.com/siemfwd/siemfwd/forwarder/sink"
+	"github.com/siemfwd/siemfwd/forwarder/source/webhook"
+	"github.com/siemfwd/siemfwd/forwarder/spool"
+	"github.com/siemfwd/siemfwd/forwarder/telemetry"
+	"github.com/siemfwd/siemfwd/parsers"
+)
+
+// Options are what the one who starts a forwarder decides, beside its configuration.
+type Options struct {
+	Log     *slog.Logger // nil: nothing is logged
+	Version string
+	// Sinks replaces the sink built for a name, for tests and for `demo`.
+	Sinks map[string]sink.Sink
+}
+
+// Forwarder is one running daemon. Several may run in one process.
+type Forwarder struct {
+	cfg      *config.Config
+	opts     Options
+	log      *slog.Logger
+	started  time.Time
+	host     string
+	httpAddr string // where metrics are served; "" until Run, and when they are not
+
+	hub     *webhook.Hub
+	metrics *telemetry.Registry
+	dead    *deadletter.Store
+	sources []*sourceState
+	sinks   []*sinkState
+	lanes   []*lane
+	closers []io.Closer // in the order of opening
+}
+
+// New opens what the configuration names: the state folder, a spool per source, the
+// sinks. Nothing runs and no port is bound until Run. On an error everything opened
+// is closed again.
+func New(cfg *config.Config, o Options) (_ *Forwarder, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	f := &Forwarder{cfg: cfg, opts: o, log: o.Log, hub: webhook.NewHub(), started: time.Now()}
+	defer func() {
+		if err != nil {
+			_ = f.close()
+		}
+	}()
+	if f.host, err = os.Hostname(); err != nil {
+		f.host = "localhost"
+	}
+	f.metrics = telemetry.NewRegistry(f)
+	if err := os.MkdirAll(cfg.State, 0o700); err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	if f.dead, err = deadletter.Open(filepath.Join(cfg.State, "dead"), o.Log); err != nil {
+		return nil, fmt.Errorf("dead letters: %w", err)
+	}
+	f.closers = append(f.closers, f.dead)
+	for i := range cfg.Sinks {
+		if err := f.addSink(&cfg.Sinks[i]); err != nil {
+			return nil, fmt.Errorf("sink %s: %w", cfg.Sinks[i].Name, err)
+		}
+	}
+	for i := range cfg.Sources {
+		if err := f.addSource(&cfg.Sources[i]); err != nil {
+			return nil, fmt.Errorf("source %s: %w", cfg.Sources[i].Name, err)
+		}
+	}
+	return f, nil
+}
+
+func (f *Forwarder) env(kind, name string) component.Env {
+	return component.Env{Name: name, Host: f.host, Log: f.log.With(kind, name), Meter: f.metrics.Meter(name)}
+}
+
+func (f *Forwarder) addSink(c *config.Sink) error {
+	kind, err := findSink(c.Type)
+	if err != nil {
+		return err
+	}
+	env := f.env("sink", c.Name)
+	s := f.opts.Sinks[c.Name]
+	if s == nil {
+		if s, err = kind.Build(c.Config, env); err != nil {
+			return err
+		}
+	}
+	st := newSinkState(c.Name, c.Type, s, f.dead, env.Log)
+	st.observe = func(d time.Duration) { f.metrics.ObserveSend(c.Name, d) }
+	f.sinks = append(f.sinks, st)
+	f.closers = append(f.closers, s)
+	return nil
+}
+
+func (f *Forwarder) addSource(c *config.Source) error {
+	kind, err := findSource(c.Type, f.hub)
+	if err != nil {
+		return err
+	}
+	vendor, ok := parsers.ByName(c.Vendor)
+	if !ok {
+		return fmt.Errorf("vendor %q: no such vendor", c.Vendor)
+	}
+	env := f.env("source", c.Name)
+	sp, err := spool.Open(filepath.Join(f.cfg.State, "sources", c.Name), spoolOptions(c, env.Log))
+	if err != nil {
+		return err
+	}
+	f.closers = append(f.closers, sp)
+	st := &sourceState{intake: newIntake(c.Name, sp, c.Keep, env.Log), kind: c.Type, vendor: c.Vendor, first: make(chan struct{})}
+	st.intake.bury = func(ctx context.Context, source string, raw event.Raw, reason string) error {
+		return f.dead.Add(ctx, deadletter.Letter{Source: source, Sink: "-", Reason: reason, First: raw.Time, Received: raw.Time, Raw: raw.Data})
+	}
+	if err := st.intake.remember(time.Now()); err != nil {
+		return fmt.Errorf("memory of deliveries: %w", err)
+	}
+	build := kind.build
+	if build == nil {
+		st.source, err = kind.Build(c.Config, env)
+	} else {
+		st.source, err = build(c.Config, vendor, env)
+	}
+	if err != nil {
+		return err
+	}
+	f.sources = append(f.sources, st)
+	for i := range f.cfg.Sinks {
+		if !f.cfg.Sinks[i].Reads(c.Name) {
+			continue
+		}
+		if err := f.addLane(st, f.sinks[i], c, &f.cfg.Sinks[i]); err != nil {
+			return fmt.Errorf("lane to %s: %w", f.cfg.Sinks[i].Name, err)
+		}
+	}
+	f.setBase(st)
+	return nil
+}
+
+func spoolOptions(c *config.Source, log *slog.Logger) spool.Options {
+	o := spool.Options{Max: int64(c.Spool), Keep: c.Keep, Log: log}
+	switch c.WhenFull {
+	case "drop_oldest":
+		o.WhenFull = spool.DropOldest
+	case "drop_newest":
+		o.WhenFull = spool.DropNewest
+	}
+	if c.Sync == "os" {
+		o.Sync = spool.OS
+	}
+	return o
+}
+
+func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source, kc *config.Sink) error {
+	kind, err := findSink(kc.Type)
+	if err != nil {
+		return err
+	}
+	vendor, _ := parsers.ByName(sc.Vendor)
+	format, err := formatters.New(kc.Format, formatOptions(kc, f.host))
+	if err != nil {
+		return err
+	}
+	filter, err := filterOf(kc)
+	if err != nil {
+		return err
+	}
+	start := spool.Newest
+	if kc.Start == "oldest" {
+		start = spool.Oldest
+	}
+	reader, err := src.spool.Reader(kc.Name, start)
+	if err != nil {
+		return err
+	}
+	first := true
+	for _, l := range f.lanes {
+		first = first && l.source != src
+	}
+	l := &lane{source: src, sink: snk, reader: reader, vendor: vendor, format: format, filter: filter, zone: sc.Timezone,
+		keyed: kind.keyed, first: first, log: f.log.With("source", sc.Name, "sink", kc.Name)}
+	l.tally.index = reader.Position().Index
+	f.lanes = append(f.lanes, l)
+	return nil
+}
+
+// formatOptions turns a sink's common keys into what a formatter is made with.
+func formatOptions(c *config.Sink, host string) formatters.Options {
+	header := c.Header
+	if c.Format == formatters.RFC5424 || c.Format == formatters.RFC3164 {
+		header = "" // such a format is a header itself
+	}
+	return formatters.Options{Header: header, Facility: c.Facility, Host: host, FixedHost: c.Host, SDID: c.SDID,
+		App: "siemfwd", Raw: c.Raw, MaxSize: int(c.MaxSize)}
+}
+
+// setBase lets the count of received events begin with what the source's slowest lane
+// has not settled. What its other lanes settled before counts as delivered by them.
+func (f *Forwarder) setBase(src *sourceState) {
+	src.base = src.spool.Stats().Next
+	for _, l := range f.lanes {
+		if l.source == src {
+			src.base = min(src.base, l.tally.index)
+		}
+	}
+	for _, l := range f.lanes {
+		if l.source == src {
+			l.tally.delivered = l.tally.index - src.base
+		}
+	}
+}
+
+// Run works until ctx ends, then shuts down within the configured grace: sources
+// first, then lanes, which finish the batch they are at. ready, if not nil, is called
+// once when every source is reading or has failed for the first time. What is not
+// delivered by then stays on disk. Run closes the forwarder; it can run only once.
+func (f *Forwarder) Run(ctx context.Context, ready func()) error {
+	defer func() {
+		if err := f.close(); err != nil {
+			f.log.Error("closing", "err", err)
+		}
+	}()
+	// Sources stop when ctx ends; lanes get the grace to finish the batch in hand.
+	laneCtx, stopLanes := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLanes()
+	ctl, err := control.Listen(f.cfg.Control, f.log, f)
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	defer ctl.Close()
+	web, err := f.serveHTTP()
+	if err != nil {
+		return err
+	}
+	defer web()
+
+	var lanes, sources sync.WaitGroup
+	for _, l := range f.lanes {
+		lanes.Go(func() { l.superviseLane(laneCtx, ctx) })
+	}
+	for _, s := range f.sources {
+		sources.Go(func() { s.supervise(ctx, f.log.With("source", s.name)) })
+	}
+	if f.awaitSources(ctx) && ready != nil {
+		ready()
+	}
+	<-ctx.Done()
+	f.log.Info("stopping", "grace", f.cfg.Grace.String())
+	grace := time.AfterFunc(f.cfg.Grace, stopLanes)
+	defer grace.Stop()
+	sources.Wait()
+	lanes.Wait()
+	return nil
+}
+
+func (f *Forwarder) awaitSources(ctx context.Context) bool {
+	for _, s := range f.sources {
+		select {
+		case <-s.first:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// superviseLane runs a lane until laneCtx ends, or, once stop has ended, until the
+// batch in hand is settled. A disk that fails is a change of state and tried again.
+func (l *lane) superviseLane(laneCtx, stop context.Context) {
+	wait := backoff{first: time.Second, most: 30 * time.Second}
+	failed := false
+	for {
+		err := l.pass(laneCtx, stop)
+		if err == nil {
+			return
+		}
+		if !failed {
+			l.log.Error("lane stopped, trying again", "err", err)
+			failed = true
+		}
+		if !sleep(stop, wait.next()) {
+			return
+		}
+	}
+}
+
+func (f *Forwarder) close() error {
+	var errs []error
+	for i := len(f.closers) - 1; i >= 0; i-- {
+		errs = append(errs, f.closers[i].Close())
+	}
+	f.closers = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,93 @@
+package forwarder
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/siemfwd/siemfwd/forwarder/config"
+	"github.com/siemfwd/siemfwd/forwarder/record"
+	"github.com/siemfwd/siemfwd/forwarder/when"
+)
+
+// Secrets says what a secret that cannot be read here means.
+type Secrets = config.Secrets
+
+// Lenient lets an unreadable ${cred:} or ${file:} be a note (check); Strict makes it
+// an error (run).
+const (
+	Lenient = config.Lenient
+	Strict  = config.Strict
+)
+
+// Load reads and checks a configuration: a file, or a folder whose *.yaml are one.
+// The problems are all there are, not the first. The configuration can be used when
+// problems.Err() is nil.
+func Load(path string, secrets Secrets) (*config.Config, config.Problems) {
+	return config.Load(path, Kinds(), config.Options{Secrets: secrets, Condition: checkCondition})
+}
+
+// checkCondition holds a condition's text against the condition language.
+func checkCondition(text string) (problem, hint string, offset int) {
+	_, err := when.Parse(text)
+	if err == nil {
+		return "", "", 0
+	}
+	var bad *when.Error
+	if errors.As(err, &bad) {
+		return bad.Text, bad.Hint, bad.Offset
+	}
+	return err.Error(), "", 0
+}
+
+// filterOf compiles a sink's conditions.
+func filterOf(c *config.Sink) (when.Filter, error) {
+	var f when.Filter
+	for _, t := range c.When {
+		cond, err := when.Parse(t.Text)
+		if err != nil {
+			return f, err
+		}
+		f.When = append(f.When, cond)
+	}
+	for _, list := range c.Drop {
+		var conds []*when.Cond
+		for _, t := range list {
+			cond, err := when.Parse(t.Text)
+			if err != nil {
+				return f, err
+			}
+			conds = append(conds, cond)
+		}
+		f.Drop = append(f.Drop, conds)
+	}
+	return f, nil
+}
+
+// Decide tells why a sink's conditions keep a record back, with the line of the
+// condition; "" when they let it pass.
+func Decide(c *config.Sink, r *record.Record) string {
+	f, err := filterOf(c)
+	if err != nil {
+		return err.Error()
+	}
+	for i, cond := range f.When {
+		if !cond.Match(r) {
+			return fmt.Sprintf("%s does not hold (%s)", c.When[i].Text, c.When[i].Pos)
+		}
+	}
+	for i, list := range f.Drop {
+		holds := len(list) > 0
+		for _, cond := range list {
+			holds = holds && cond.Match(r)
+		}
+		if holds {
+			var words []string
+			for _, t := range c.Drop[i] {
+				words = append(words, t.Text)
+			}
+			return fmt.Sprintf("dropped by [%s] (%s)", strings.Join(words, ", "), c.Drop[i][0].Pos)
+		}
+	}
+	return ""
+}
