@@ -21,7 +21,6 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/deadletter"
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
-	"github.com/siemfwd/siemfwd/forwarder/source/webhook"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 	"github.com/siemfwd/siemfwd/forwarder/telemetry"
 	"github.com/siemfwd/siemfwd/parsers"
@@ -44,7 +43,7 @@ type Forwarder struct {
 	host     string
 	httpAddr string // where metrics are served; "" until Run, and when they are not
 
-	hub     *webhook.Hub
+	kinds   []sourceKind
 	metrics *telemetry.Registry
 	dead    *deadletter.Store
 	sources []*sourceState
@@ -60,7 +59,7 @@ func New(cfg *config.Config, o Options) (_ *Forwarder, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	f := &Forwarder{cfg: cfg, opts: o, log: o.Log, hub: webhook.NewHub(), started: time.Now()}
+	f := &Forwarder{cfg: cfg, opts: o, log: o.Log, kinds: sourceKinds(), started: time.Now()}
 	defer func() {
 		if err != nil {
 			_ = f.close()
@@ -114,7 +113,7 @@ func (f *Forwarder) addSink(c *config.Sink) error {
 }
 
 func (f *Forwarder) addSource(c *config.Source) error {
-	kind, err := findSource(c.Type, f.hub)
+	kind, err := findSource(c.Type, f.kinds)
 	if err != nil {
 		return err
 	}

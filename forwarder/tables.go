@@ -32,9 +32,11 @@ type sinkKind struct {
 	keyed  bool   // Send needs Item.Key
 }
 
-// sourceKinds is the table of ways in: one line each. hub joins the webhooks of one
-// address in one listener and belongs to one forwarder.
-func sourceKinds(hub *webhook.Hub) []sourceKind {
+// sourceKinds is the table of ways in: one line each. Sources that share something (the
+// webhooks of one address share a listener) do so when they are built from one table,
+// so a forwarder keeps its own.
+func sourceKinds() []sourceKind {
+	hub := webhook.NewHub()
 	return []sourceKind{
 		{Spec: sourcesyslog.Spec()},
 		{Spec: webhook.Spec(), build: func(cfg any, v kit.Vendor, env component.Env) (source.Source, error) {
@@ -55,7 +57,7 @@ func sinkKinds() []sinkKind {
 // Kinds are the words a configuration may use.
 func Kinds() config.Kinds {
 	k := config.Kinds{Sources: map[string]config.Kind{}, Sinks: map[string]config.Kind{}}
-	for _, s := range sourceKinds(nil) {
+	for _, s := range sourceKinds() {
 		k.Sources[s.Name] = config.Kind{Doc: s.Doc, Config: s.Config}
 	}
 	for _, s := range sinkKinds() {
@@ -70,8 +72,8 @@ func Kinds() config.Kinds {
 	return k
 }
 
-func findSource(name string, hub *webhook.Hub) (sourceKind, error) {
-	for _, k := range sourceKinds(hub) {
+func findSource(name string, kinds []sourceKind) (sourceKind, error) {
+	for _, k := range kinds {
 		if k.Name == name {
 			return k, nil
 		}
