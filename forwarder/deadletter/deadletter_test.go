@@ -155,20 +155,27 @@ func TestFull(t *testing.T) {
 }
 
 func TestTooLarge(t *testing.T) {
-	s := opened(t, t.TempDir())
 	l := letter(1)
-	l.Raw, l.Rendered, l.Size = bytes.Repeat([]byte("r"), 40<<20), make([]byte, 40<<20), 0
+	l.Raw, l.Rendered, l.Size = make([]byte, 40<<20), make([]byte, 40<<20), 0
+	fit := l.fit()
+	assert.Len(t, fit.Raw, 40<<20)
+	assert.Nil(t, fit.Rendered)
+	assert.Equal(t, 40<<20, fit.Size)
+	assert.NotNil(t, l.Rendered, "it is the caller's")
+	small := letter(2)
+	assert.Same(t, &small, small.fit())
+
+	// What fits by that measure fits into the log.
+	s := opened(t, t.TempDir())
+	l = letter(1)
+	l.Raw, l.Reason = make([]byte, spool.MaxEvent), strings.Repeat("x", 100_000)
 	require.NoError(t, s.Add(t.Context(), l))
-	l.Raw = bytes.Repeat([]byte("s"), spool.MaxEvent)
-	require.NoError(t, s.Add(t.Context(), l))
-	got := all(t, s, time.Time{})
-	require.Len(t, got, 2)
-	assert.Len(t, got[0].Raw, 40<<20)
-	assert.Nil(t, got[0].Rendered)
-	assert.Equal(t, 40<<20, got[0].Size)
-	assert.Less(t, len(got[1].Raw), spool.MaxEvent)
-	assert.Equal(t, spool.MaxEvent, got[1].Size)
-	assert.Equal(t, bytes.Repeat([]byte("s"), len(got[1].Raw)), got[1].Raw)
+	for got, err := range s.All(time.Time{}) {
+		require.NoError(t, err)
+		assert.Greater(t, len(got.Raw), spool.MaxEvent-128<<10)
+		assert.Equal(t, spool.MaxEvent, got.Size)
+		assert.Len(t, got.Reason, 4096)
+	}
 }
 
 // TestForeign has an entry no version of this package wrote, and marks that make no
