@@ -1,6 +1,7 @@
 package datatheorem
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"net/http"
 
@@ -113,17 +114,19 @@ func (o *outer) key() (key event.Key) {
 	return key
 }
 
-// text is the decoded text of a scalar; it is copied only when it holds an escape.
+// text is the decoded text of a scalar, nil of anything else; it is copied only when it
+// holds an escape.
 func text(value []byte) []byte {
-	if kit.KindOf(value) == record.String {
-		for _, c := range value {
-			if c == '\\' {
-				return kit.AppendUnquoted(nil, value)
-			}
+	switch kit.KindOf(value) {
+	case record.Number, record.Bool:
+		return value
+	case record.String:
+		if bytes.IndexByte(value, '\\') >= 0 {
+			return kit.AppendUnquoted(nil, value)
 		}
 		return value[1 : len(value)-1]
 	}
-	return kit.AppendUnquoted(nil, value)
+	return nil
 }
 
 // detect recognises an envelope of this vendor among those of a Splunk HEC.

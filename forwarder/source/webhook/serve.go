@@ -1,0 +1,304 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/siemfwd/siemfwd/forwarder/event"
+	"github.com/siemfwd/siemfwd/parsers/kit"
+)
+
+// Header values that are set often; nothing writes to them.
+var (
+	jsonType   = []string{"application/json"}
+	closeValue = []string{"close"}
+	retryValue = []string{"5"}
+	// RFC 9110 section 15.5.2 wants a challenge with every 401.
+	bearerValue = []string{"Bearer"}
+)
+
+// ServeHTTP implements http.Handler.
+func (l *listener) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	k := l.desks.get()
+	defer l.desks.put(k)
+	if l.conns.crowded() {
+		// Others wait for a connection: this one is not kept for a next request.
+		w.Header()["Connection"] = closeValue
+	}
+	r, ended := l.route(req.URL.Path, k, w)
+	switch {
+	case r != nil:
+		defer r.leave(k)
+		defer r.guard(w, req)
+		r.serve(w, req, k)
+	case ended:
+		w.Header()["Retry-After"] = retryValue
+		fail(w, http.StatusServiceUnavailable, "stopped for a moment")
+	default:
+		fail(w, http.StatusNotFound, "nothing is here")
+	}
+}
+
+// guard turns a panic into an answer that makes the sender come back.
+func (r *route) guard(w http.ResponseWriter, req *http.Request) {
+	if p := recover(); p != nil {
+		r.env.Log.Error("failed on a request", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		w.Header()["Connection"] = closeValue
+		fail(w, http.StatusInternalServerError, "failed on this request")
+	}
+}
+
+// request is what is known of one request besides its body.
+type request struct {
+	w    http.ResponseWriter
+	peer netip.AddrPort
+	at   time.Time
+}
+
+func (r *route) serve(w http.ResponseWriter, req *http.Request, k *desk) {
+	q := request{w: w, at: time.Now()}
+	q.peer, _ = netip.ParseAddrPort(req.RemoteAddr)
+	q.peer = netip.AddrPortFrom(q.peer.Addr().Unmap(), q.peer.Port())
+	if !r.admit(&q, req) {
+		return
+	}
+	body, ok := r.receive(&q, req, k)
+	if !ok {
+		return
+	}
+	if bad := r.split(&q, k, body); bad != nil {
+		r.refuse(&q, body, bad)
+		return
+	}
+	if k.batch.Len() > 0 {
+		if err := r.emit(k); err != nil {
+			r.setBusy(true, err)
+			r.env.Meter.Add("webhook_busy", 1)
+			r.full(w)
+			return
+		}
+		r.setBusy(false, nil)
+	}
+	answer(w, &r.hook.OK, http.StatusOK)
+}
+
+// admit looks at everything but the body. When it returns false it has answered.
+func (r *route) admit(q *request, req *http.Request) bool {
+	switch {
+	case req.Method != http.MethodPost:
+		q.w.Header()["Allow"] = []string{http.MethodPost}
+		r.reject(q, http.StatusMethodNotAllowed, "method is not POST", "")
+		return false
+	case !r.allowed(q.peer.Addr()):
+		r.env.Meter.Add("webhook_denied", 1)
+		r.reject(q, http.StatusForbidden, "address is not allowed", "")
+		return false
+	}
+	reason := "credential is wrong"
+	switch r.gate.admit(req) {
+	case admitted:
+		return true
+	case missing:
+		reason = "credential is missing"
+	}
+	r.env.Meter.Add("webhook_denied", 1)
+	r.say(q, http.StatusUnauthorized, reason, "")
+	if c := r.gate.challenge(); c != "" {
+		q.w.Header()["Www-Authenticate"] = []string{c}
+	}
+	answer(q.w, &r.hook.Denied, http.StatusUnauthorized)
+	return false
+}
+
+// receive reads the body. When it returns false it has answered, if there was anyone
+// to answer.
+func (r *route) receive(q *request, req *http.Request, k *desk) (body []byte, ok bool) {
+	packed, known := encoding(req.Header)
+	if !known {
+		q.w.Header()["Accept-Encoding"] = []string{"gzip"}
+		r.reject(q, http.StatusUnsupportedMediaType, "encoding is not gzip", "")
+		return nil, false
+	}
+	if req.ContentLength > r.maxBody {
+		r.tooLong(q, "body is too long", r.maxBody)
+		return nil, false
+	}
+	if err := k.read(req.Body, r.maxBody); err != nil {
+		r.unread(q, err, "body is too long", r.maxBody)
+		return nil, false
+	}
+	if !packed {
+		return k.body, true
+	}
+	body, err := k.inflate(r.maxInflated)
+	switch {
+	case err == nil:
+		return body, true
+	case errors.Is(err, errGzip):
+		r.refuse(q, k.body, &kit.Answer{Status: http.StatusBadRequest, Body: errorBody(errGzip.Error()), Reason: errGzip.Error()})
+	default:
+		r.unread(q, err, "inflated body is too long", r.maxInflated)
+	}
+	return nil, false
+}
+
+// encoding reads Content-Encoding; known is false for all but gzip and none.
+func encoding(h http.Header) (gzip, known bool) {
+	v := h["Content-Encoding"]
+	if len(v) == 0 {
+		return false, true
+	}
+	switch v[0] {
+	case "", "identity":
+		return false, len(v) == 1
+	case "gzip", "x-gzip", "GZIP":
+		return true, len(v) == 1
+	}
+	return false, false
+}
+
+// unread answers for a body that was not read to its end.
+func (r *route) unread(q *request, err error, tooLong string, most int64) {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, errTooLong):
+		r.tooLong(q, tooLong, most)
+	case errors.Is(err, errBusy):
+		r.env.Meter.Add("webhook_busy", 1)
+		r.say(q, http.StatusServiceUnavailable, errBusy.Error(), "")
+		q.w.Header()["Connection"] = closeValue
+		r.full(q.w)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		q.w.Header()["Connection"] = closeValue
+		if r.ctx.Err() != nil {
+			r.full(q.w)
+			return
+		}
+		r.reject(q, http.StatusRequestTimeout, "body came too slowly", "")
+	default:
+		// The sender went away, or does not speak HTTP: nobody listens.
+		q.w.Header()["Connection"] = closeValue
+		r.env.Meter.Add("webhook_broken", 1)
+		fail(q.w, http.StatusBadRequest, "body could not be read")
+	}
+}
+
+func (r *route) tooLong(q *request, reason string, most int64) {
+	r.env.Meter.Add("webhook_too_long", 1)
+	q.w.Header()["Connection"] = closeValue
+	r.reject(q, http.StatusRequestEntityTooLarge, reason, "most is "+strconv.FormatInt(most, 10)+" octets")
+}
+
+// split puts the events of a body into the batch.
+func (r *route) split(q *request, k *desk, body []byte) *kit.Answer {
+	k.batch.Reset()
+	if r.hook.Read == nil {
+		if len(body) == 0 {
+			return &kit.Answer{Status: http.StatusBadRequest, Body: errorBody("body is empty"), Reason: "body is empty"}
+		}
+		k.batch.Add(event.Raw{Data: body, Time: q.at, Peer: q.peer})
+		return nil
+	}
+	return r.hook.Read(body, func(data []byte, key event.Key) {
+		k.batch.Add(event.Raw{Data: data, Time: q.at, Peer: q.peer, Key: key})
+	})
+}
+
+// emit makes the batch durable. While the log is full it gives up soon, so that the
+// sender hears of it; a slow disk gets more time, since it may well have the events.
+func (r *route) emit(k *desk) error {
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	defer r.watch(ctx, cancel, r.emitFor).Stop()
+	return r.log.Emit(ctx, &k.batch)
+}
+
+// watch cancels a ctx when its time is up, or already when the log says that it is full.
+func (r *route) watch(ctx context.Context, cancel context.CancelFunc, left time.Duration) *time.Timer {
+	return time.AfterFunc(r.fullFor, func() {
+		log, tells := r.log.(interface{ Full() bool })
+		switch left -= r.fullFor; {
+		case ctx.Err() != nil:
+		case left <= 0 || !tells || log.Full():
+			cancel()
+		default:
+			r.watch(ctx, cancel, left)
+		}
+	})
+}
+
+// refuse answers for a body that no event can be made of and keeps it.
+func (r *route) refuse(q *request, body []byte, bad *kit.Answer) {
+	r.env.Meter.Add("webhook_refused", 1)
+	status := bad.Status
+	if status == 0 {
+		status = http.StatusBadRequest
+	}
+	r.say(q, status, "body is not understood", bad.Reason)
+	if status == http.StatusBadRequest && len(body) > 0 {
+		ctx, cancel := context.WithTimeout(r.ctx, r.fullFor)
+		defer cancel()
+		r.log.Refuse(ctx, event.Raw{Data: body, Time: q.at, Peer: q.peer, Size: len(body)}, bad.Reason)
+	}
+	answer(q.w, bad, http.StatusBadRequest)
+}
+
+// full tells the sender to come back.
+func (r *route) full(w http.ResponseWriter) {
+	if len(r.hook.Full.Header["Retry-After"]) == 0 {
+		w.Header()["Retry-After"] = retryValue
+	}
+	answer(w, &r.hook.Full, http.StatusServiceUnavailable)
+}
+
+// reject answers with a status of HTTP's own, and logs it.
+func (r *route) reject(q *request, status int, reason, detail string) {
+	r.say(q, status, reason, detail)
+	fail(q.w, status, reason)
+}
+
+func (r *route) say(q *request, status int, reason, detail string) {
+	r.quiet.say(r.env.Log, q.at, status, reason, detail, q.peer.Addr())
+}
+
+// answer writes a vendor's answer below the headers that are set already; status stands
+// for one it leaves open.
+func answer(w http.ResponseWriter, a *kit.Answer, status int) {
+	h := w.Header()
+	for name, values := range a.Header {
+		if _, own := h[name]; !own {
+			h[name] = values
+		}
+	}
+	if a.Status != 0 {
+		status = a.Status
+	}
+	if status == http.StatusUnauthorized && len(h["Www-Authenticate"]) == 0 {
+		h["Www-Authenticate"] = bearerValue
+	}
+	if a.Body != "" {
+		h["Content-Type"] = jsonType
+	}
+	w.WriteHeader(status)
+	if a.Body != "" {
+		_, _ = io.WriteString(w, a.Body)
+	}
+}
+
+func fail(w http.ResponseWriter, status int, reason string) {
+	w.Header()["Content-Type"] = jsonType
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, errorBody(reason))
+}
+
+// errorBody is the JSON of an error whose text needs no escaping.
+func errorBody(reason string) string { return `{"error":"` + reason + `"}` }
