@@ -38,9 +38,9 @@ func AppendOctet(dst, msg []byte) []byte {
 	return append(dst, msg...)
 }
 
-// ToDatagram returns the part of msg that goes into one datagram (RFC 5426 3.1: the
+// Datagram returns the part of msg that goes into one datagram (RFC 5426 3.1: the
 // bare message, no trailer): at most limit octets, cut on a rune boundary.
-func ToDatagram(msg []byte, limit int) (datagram []byte, cut bool) {
+func Datagram(msg []byte, limit int) (datagram []byte, cut bool) {
 	msg = trimLF(msg)
 	if len(msg) <= limit {
 		return msg, false
@@ -55,14 +55,15 @@ func ToDatagram(msg []byte, limit int) (datagram []byte, cut bool) {
 	return msg[:end], true
 }
 
-// FromDatagram returns the message in a datagram: all of it but line feeds, carriage
-// returns and NULs at its end.
-func FromDatagram(datagram []byte) []byte {
-	end := len(datagram)
-	for end > 0 && (datagram[end-1] == '\n' || datagram[end-1] == '\r' || datagram[end-1] == 0) {
+// TrimEnd returns msg without the line feeds, carriage returns and NULs at its end. Some
+// senders put a trailer into datagrams, and some (syslog-ng) into counted frames and count
+// it, where none belongs.
+func TrimEnd(msg []byte) []byte {
+	end := len(msg)
+	for end > 0 && (msg[end-1] == '\n' || msg[end-1] == '\r' || msg[end-1] == 0) {
 		end--
 	}
-	return datagram[:end]
+	return msg[:end]
 }
 
 func trimLF(msg []byte) []byte {

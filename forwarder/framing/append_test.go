@@ -36,7 +36,7 @@ func TestAppendOctet(t *testing.T) {
 	}
 }
 
-func TestToDatagram(t *testing.T) {
+func TestDatagram(t *testing.T) {
 	tests := []struct {
 		msg   string
 		limit int
@@ -54,17 +54,17 @@ func TestToDatagram(t *testing.T) {
 		{"a\nb", 8, "a\nb", false},
 	}
 	for _, tt := range tests {
-		got, cut := ToDatagram([]byte(tt.msg), tt.limit)
+		got, cut := Datagram([]byte(tt.msg), tt.limit)
 		assert.Equal(t, tt.want, string(got), "%q", tt.msg)
 		assert.Equal(t, tt.cut, cut, "%q", tt.msg)
 	}
 }
 
-func TestFromDatagram(t *testing.T) {
+func TestTrimEnd(t *testing.T) {
 	for datagram, want := range map[string]string{
 		"a": "a", "a\n": "a", "a\r\n": "a", "a\x00": "a", "a\n\x00\n": "a", "\n": "", "": "", "a\nb\x00c ": "a\nb\x00c ",
 	} {
-		assert.Equal(t, want, string(FromDatagram([]byte(datagram))), "%q", datagram)
+		assert.Equal(t, want, string(TrimEnd([]byte(datagram))), "%q", datagram)
 	}
 }
 
@@ -91,13 +91,13 @@ func FuzzAppend(f *testing.F) {
 		require.Equal(t, 1, bytes.Count(line, []byte("\n")))
 		require.Equal(t, strings.ReplaceAll(string(stripped(a)), "\n", " ")+"\n", string(line))
 
-		d, cut := ToDatagram(a, int(limit))
+		d, cut := Datagram(a, int(limit))
 		require.True(t, bytes.HasPrefix(a, d))
 		require.LessOrEqual(t, len(d), int(limit))
 		require.Equal(t, len(stripped(a)) > int(limit), cut)
 		if utf8.Valid(a) {
 			require.True(t, utf8.Valid(d))
 		}
-		require.True(t, bytes.HasPrefix(a, FromDatagram(a)))
+		require.True(t, bytes.HasPrefix(a, TrimEnd(a)))
 	})
 }

@@ -61,9 +61,6 @@ func (c *conn) serve() {
 			return
 		}
 		switch {
-		case err == nil && stopping && c.have == 0 && !c.full:
-			c.stopped()
-			return
 		case err == nil:
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			c.left(err)
@@ -194,9 +191,14 @@ func (c *conn) take(n int) bool {
 }
 
 func (c *conn) add(f framing.Frame) {
-	c.batch.Add(event.Raw{Data: f.Data, Time: c.last, Peer: c.peer, Size: f.Size})
 	if f.Size > len(f.Data) {
 		c.cut(c.peer.Addr(), f.Size)
+	} else if end := f.Data[f.Size-1]; end == '\n' || end == 0 { // counted with the message
+		f.Data = framing.TrimEnd(f.Data)
+		f.Size = len(f.Data)
+	}
+	if f.Size > 0 {
+		c.batch.Add(event.Raw{Data: f.Data, Time: c.last, Peer: c.peer, Size: f.Size})
 	}
 }
 

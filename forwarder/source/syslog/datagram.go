@@ -130,7 +130,7 @@ func (b *inbox) add(i int, now time.Time) {
 		return
 	}
 	if size == len(data) {
-		data = framing.FromDatagram(data)
+		data = framing.TrimEnd(data)
 		size = len(data)
 	}
 	if size == 0 {

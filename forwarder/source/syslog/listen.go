@@ -143,14 +143,12 @@ func removeStale(network, path string) error {
 // listenError says which address cannot be listened on, why, and what to do.
 func listenError(a address, err error) error {
 	port := a.at[strings.LastIndexByte(a.at, ':')+1:]
-	var op *net.OpError
 	cause := err
-	if errors.As(err, &op) {
-		cause = op.Err // its text repeats the address
+	if op, ok := cause.(*net.OpError); ok {
+		cause = op.Err // its own text repeats the address
 	}
-	var sys syscall.Errno
-	if errors.As(cause, &sys) {
-		cause = sys
+	if call, ok := cause.(*os.SyscallError); ok {
+		cause = call.Err
 	}
 	hint := ""
 	switch {

@@ -82,7 +82,7 @@ func (s *spool) wait(t testing.TB, n int) []event.Raw {
 	for len(s.events) < n && !late {
 		s.changed.Wait()
 	}
-	require.Len(t, s.events, n)
+	require.Equal(t, n, len(s.events), "events")
 	return append([]event.Raw(nil), s.events...)
 }
 
