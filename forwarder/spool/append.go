@@ -228,28 +228,31 @@ func (s *Spool) freed() {
 
 // encode appends the frames of b to f.
 func (s *Spool) encode(f *fill, b *event.Batch) {
+	st := stamp{salt: s.salt}
 	if len(f.buf) == 0 {
 		f.first, f.newest = s.next, noTime
+		st.acked = s.durable
 	}
-	var last byte
 	if len(b.Marks) == 0 {
-		last = flagLast
+		st.flags = flagLast
 	}
 	for i := range b.Len() {
 		r := b.At(i)
-		f.buf = appendEvent(f.buf, s.salt, s.next, last, &r)
+		f.buf = appendEvent(f.buf, &st, s.next, &r)
 		f.newest = max(f.newest, toNano(r.Time))
+		st.acked = 0
 		s.next++
 	}
 	if n := len(b.Marks); n > 0 {
 		now := toNano(s.o.Now())
 		for i, m := range b.Marks {
 			if i == n-1 {
-				last = flagLast
+				st.flags = flagLast
 			}
 			m.Value = slices.Clone(m.Value)
 			f.marks = append(f.marks, m)
-			f.buf = appendMark(f.buf, s.salt, s.next, last, now, &mark{m, uint32(b.Len()), uint16(i), uint16(n)})
+			f.buf = appendMark(f.buf, &st, s.next, now, &mark{m, uint32(b.Len()), uint16(i), uint16(n)})
+			st.acked = 0
 		}
 	}
 	s.seq++
@@ -270,7 +273,7 @@ func (s *Spool) flush() {
 			}()
 			return // still writing
 		}
-		if s.active.size >= s.segLimit {
+		if s.active.size-s.active.head >= s.segLimit {
 			s.hold, s.wantRoll = true, true
 			poke(s.kick)
 			break
@@ -363,9 +366,9 @@ func (s *Spool) refused(f *fill, err error) {
 	if noRoom(err) && !errors.Is(err, errTorn) {
 		if s.full == nil {
 			s.log.Error("spool: no room on the disk, waiting for it", "err", err)
+			poke(s.tidy)
 		}
 		s.full = err
-		poke(s.tidy)
 		return
 	}
 	s.broken(err)

@@ -134,7 +134,7 @@ func (s *Spool) settle(fills []*fill) {
 		s.recycle(f)
 	}
 	last := fills[len(fills)-1]
-	s.durableSeq = last.seq
+	s.durableSeq, s.durable = last.seq, last.next
 	s.lmu.Lock()
 	s.tail.index = last.next
 	s.tail.off += octets

@@ -22,7 +22,7 @@ import (
 //	12  octets of the whole frame
 //	16  index: of this event; in other frames, of the next one
 //	24  time of reception, nanoseconds since 1970
-//	32  peer, zone, size, key: each only where its flag is set
+//	32  peer, zone, size, key, acknowledged index: each only where its flag is set
 //	    payload
 //
 // The salt is random and never leaves the disk, so what a sender writes into an
@@ -42,6 +42,7 @@ const (
 	flagPeer4 = 1 << 3 // 4 octets and 2 of port
 	flagPeer6 = 1 << 4 // 16 octets and 2 of port
 	flagZone  = 1 << 5 // one octet of length and the zone
+	flagAcked = 1 << 6 // everything before this index was durable when the frame was written; 8 octets
 
 	markSize = 4 + 2 + 2 + 2 // events, ordinal and total of its batch, length of the key
 	headSize = 8             // newest time of reception in the log so far
@@ -120,14 +121,41 @@ func (h *header) decode(frame []byte, r *event.Raw) bool {
 		r.Key = event.Key(x)
 		x = x[len(r.Key):]
 	}
+	if h.flags&flagAcked != 0 && len(x) >= 8 {
+		x = x[8:]
+	}
 	return len(x) == 0
 }
 
+// acked is the index up to which everything was durable when the frame was
+// written; 0 when the frame does not say.
+func (h *header) acked(frame []byte) uint64 {
+	if h.flags&flagAcked == 0 || h.extra < 8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(frame[headerSize+h.extra-8:])
+}
+
+// stamp is what the frames of one batch have in common.
+type stamp struct {
+	salt  uint32
+	flags byte
+	acked uint64 // 0 when the frame need not say
+}
+
+func (st *stamp) appendAcked(dst []byte, flags byte) ([]byte, byte) {
+	if st.acked == 0 {
+		return dst, flags
+	}
+	return binary.LittleEndian.AppendUint64(dst, st.acked), flags | flagAcked
+}
+
 // appendEvent appends the frame of r to dst.
-func appendEvent(dst []byte, salt uint32, index uint64, flags byte, r *event.Raw) []byte {
+func appendEvent(dst []byte, st *stamp, index uint64, r *event.Raw) []byte {
 	start := len(dst)
 	dst = slices.Grow(dst, headerSize+math.MaxUint8+len(r.Data))
 	dst = dst[:start+headerSize]
+	flags := st.flags
 	if r.Peer.IsValid() {
 		dst, flags = appendPeer(dst, flags, r.Peer)
 	}
@@ -139,9 +167,10 @@ func appendEvent(dst []byte, salt uint32, index uint64, flags byte, r *event.Raw
 		flags |= flagKey
 		dst = append(dst, r.Key[:]...)
 	}
+	dst, flags = st.appendAcked(dst, flags)
 	extra := len(dst) - start - headerSize
 	dst = append(dst, r.Data...)
-	seal(dst[start:], kindEvent, flags, extra, salt, index, toNano(r.Time))
+	seal(dst[start:], kindEvent, flags, extra, st.salt, index, toNano(r.Time))
 	return dst
 }
 
@@ -171,16 +200,17 @@ type mark struct {
 	ord, all uint16
 }
 
-func appendMark(dst []byte, salt uint32, index uint64, flags byte, now int64, m *mark) []byte {
+func appendMark(dst []byte, st *stamp, index uint64, now int64, m *mark) []byte {
 	start := len(dst)
-	dst = slices.Grow(dst, headerSize+markSize+len(m.Key)+len(m.Value))
-	dst = dst[:start+headerSize]
+	dst = slices.Grow(dst, headerSize+math.MaxUint8+markSize+len(m.Key)+len(m.Value))
+	dst, flags := st.appendAcked(dst[:start+headerSize], st.flags)
+	extra := len(dst) - start - headerSize
 	dst = binary.LittleEndian.AppendUint32(dst, m.events)
 	dst = binary.LittleEndian.AppendUint16(dst, m.ord)
 	dst = binary.LittleEndian.AppendUint16(dst, m.all)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(m.Key)))
 	dst = append(append(dst, m.Key...), m.Value...)
-	seal(dst[start:], kindMark, flags, 0, salt, index, now)
+	seal(dst[start:], kindMark, flags, extra, st.salt, index, now)
 	return dst
 }
 
@@ -206,16 +236,16 @@ func appendHead(dst []byte, salt uint32, first uint64, now, newest int64, marks 
 	start := len(dst)
 	dst = append(dst, make([]byte, headerSize)...)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(newest))
-	var flags byte
+	st := stamp{salt: salt}
 	if len(marks) == 0 {
-		flags = flagLast
+		st.flags = flagLast
 	}
-	seal(dst[start:], kindHead, flags, 0, salt, first, now)
+	seal(dst[start:], kindHead, st.flags, 0, salt, first, now)
 	for i := range marks {
 		if i == len(marks)-1 {
-			flags = flagLast
+			st.flags = flagLast
 		}
-		dst = appendMark(dst, salt, first, flags, now, &mark{marks[i], 0, uint16(i), uint16(len(marks))})
+		dst = appendMark(dst, &st, first, now, &mark{marks[i], 0, uint16(i), uint16(len(marks))})
 	}
 	return dst
 }

@@ -47,7 +47,7 @@ func (s *Spool) recover() error {
 	if err := s.goOn(last); err != nil {
 		return err
 	}
-	s.tail.index = s.next
+	s.tail.index, s.durable = s.next, s.next
 	s.placeCursors()
 	s.reserve()
 	return nil
@@ -140,17 +140,22 @@ func (s *Spool) scanFile(seg *segment, marks map[string][]byte) (scanned, error)
 // goOn opens the newest segment for appending, cut to what was found intact and
 // durable from here on; or begins a new one.
 func (s *Spool) goOn(last scanned) error {
-	if len(s.segs) > 0 && s.next == last.next {
-		seg := s.segs[len(s.segs)-1]
-		err := s.reopen(seg, last.end)
+	first, end := s.next, last.end
+	var kept []*fill
+	if v := last.void; len(v) > 0 {
+		first, end = v[0].first, v[0].off
+		kept = []*fill{{buf: last.kept}}
+	}
+	if n := len(s.segs); n > 0 && kept == nil && s.next == last.next {
+		seg := s.segs[n-1]
+		err := s.reopen(seg, end)
 		if err == nil {
-			s.active = seg
-			s.tail.off = seg.size
+			s.active, s.tail.off = seg, seg.size
 			return nil
 		}
 		s.log.Error("spool: newest segment cannot be continued, beginning another", "file", seg.path, "err", err)
 	}
-	seg, err := s.newSegment(s.next, s.marks, s.newest, nil, true)
+	seg, err := s.newSegment(first, s.marks, s.newest, kept, true)
 	if err != nil {
 		return err
 	}

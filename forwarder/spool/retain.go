@@ -6,17 +6,20 @@ import (
 )
 
 // housekeep makes cursors durable and removes what need not be kept, once a second
-// and when it is asked to.
+// and when it is asked to. While the disk is full it lets an append try again four
+// times a second, and whenever it has removed something.
 func (s *Spool) housekeep() {
 	defer s.done.Done()
-	const usual, full = time.Second, 250 * time.Millisecond
+	const usual, soon = time.Second, 250 * time.Millisecond
 	t := time.NewTimer(usual)
 	defer t.Stop()
-	complained := false
+	complained, wasFull := false, false
 	for {
+		due := false
 		select {
 		case <-s.tidy:
 		case <-t.C:
+			due = true
 		case <-s.stop:
 			return
 		}
@@ -25,15 +28,19 @@ func (s *Spool) housekeep() {
 			s.log.Error("spool: cursors cannot be written; after a crash their readers repeat events", "err", err)
 		}
 		complained = err != nil
-		s.reclaim()
-		t.Reset(usual)
+		removed := s.reclaim()
 		s.mu.Lock()
-		if s.full != nil {
-			s.probe = true
-			t.Reset(full)
-		}
+		full := s.full != nil
+		s.probe = full && (s.probe || due || removed > 0)
 		s.freed()
 		s.mu.Unlock()
+		switch {
+		case full && (due || !wasFull):
+			t.Reset(soon)
+		case due:
+			t.Reset(usual)
+		}
+		wasFull = full
 	}
 }
 
@@ -49,9 +56,9 @@ func (s *Spool) moved(from, to uint64) {
 	}
 }
 
-// reclaim removes segments from the oldest on.
-func (s *Spool) reclaim() {
-	for removed := 0; ; removed++ {
+// reclaim removes segments from the oldest on and returns how many.
+func (s *Spool) reclaim() (removed int) {
+	for ; ; removed++ {
 		done := s.delivered()
 		s.mu.Lock()
 		over := s.over(s.need) || s.o.Max > 0 && s.total+s.segLimit > s.o.Max
@@ -76,7 +83,7 @@ func (s *Spool) reclaim() {
 			if removed > 0 {
 				_ = s.fs.SyncDir(s.dir)
 			}
-			return
+			return removed
 		}
 		s.mu.Lock()
 		s.total -= seg.size

@@ -32,6 +32,7 @@ type segment struct {
 	// they are when the segment is sealed.
 	file File
 	size int64 // where the next frame goes; of a sealed segment, its end
+	head int64 // octets of its head; 0 when it was made by an earlier process
 
 	gone bool // removed by retention; under Spool.lmu
 }
@@ -65,7 +66,7 @@ func (s *Spool) newSegment(first uint64, marks map[string][]byte, newest int64, 
 		if _, err := f.WriteAt(head, 0); err != nil {
 			return err
 		}
-		seg.size = int64(len(head))
+		seg.head, seg.size = int64(len(head)), int64(len(head))
 		for _, d := range data {
 			if _, err := f.WriteAt(d.buf, seg.size); err != nil {
 				return err
@@ -103,99 +104,4 @@ func ignoreMissing(err error) error {
 		return nil
 	}
 	return err
-}
-
-// scanned is what reading a whole segment tells.
-type scanned struct {
-	head    bool   // the head is complete and was applied to marks
-	frames  int    // intact ones
-	salt    uint32 // 0 when there is no intact frame
-	next    uint64 // index after the last event
-	end     int64  // where the last complete batch ends
-	newest  int64  // newest time of reception
-	damaged []region
-}
-
-type region struct{ off, len int64 }
-
-// scan reads the frames of a segment up to size, adds its marks to marks and
-// finds where it ends: a trailing part without an intact frame, and a trailing
-// batch without its last frame, are not part of it.
-func scan(f File, first uint64, size int64, marks map[string][]byte) scanned {
-	var w window
-	w.reset(f)
-	r := scanned{next: first, newest: noTime}
-	var (
-		off   int64
-		whole = first // every index from here up to r.next was seen intact
-		batch []event.Mark
-		open  = false // inside a batch
-		was   scanned // r before the open batch
-	)
-	for off < size {
-		h, b, v := w.frame(off, size, true)
-		if v == good && r.salt != 0 && h.salt != r.salt {
-			v = bad
-		}
-		if v != good {
-			to := w.search(off+1, size, r.salt)
-			if to == size {
-				break
-			}
-			r.damaged = append(r.damaged, region{off, to - off})
-			batch, open = nil, false
-			off = to
-			continue
-		}
-		if !open {
-			was, open = r, true
-			was.end = off
-		}
-		r.salt, r.frames = h.salt, r.frames+1
-		off += int64(h.size)
-		switch h.kind {
-		case kindHead:
-			if r.frames == 1 && len(h.payload(b)) >= headSize {
-				r.newest = max(r.newest, headNewest(h.payload(b)))
-				r.head = h.flags&flagLast != 0
-			}
-		case kindEvent:
-			if h.index < r.next {
-				break // written again after a failed sync, or copied here
-			}
-			if h.index > r.next {
-				whole = h.index
-			}
-			r.next = h.index + 1
-			r.newest = max(r.newest, h.time)
-			batch = nil
-		case kindMark:
-			if h.index > r.next { // the events before it are damaged
-				whole, r.next = h.index, h.index
-			}
-			m, ok := parseMark(h.payload(b))
-			if !ok || h.index < r.next || uint64(m.events) > r.next-whole || int(m.ord) != len(batch) {
-				batch = nil
-				break
-			}
-			batch = append(batch, event.Mark{Key: m.Key, Value: slices.Clone(m.Value)})
-			if h.flags&flagLast == 0 || len(batch) != int(m.all) {
-				break
-			}
-			for _, m := range batch {
-				marks[m.Key] = m.Value
-			}
-			r.head = r.head || (r.next == first && r.frames == len(batch)+1)
-		}
-		if h.flags&flagLast != 0 {
-			open, batch = false, nil
-			r.end = off
-		}
-	}
-	if open {
-		damaged, newest := r.damaged, r.newest
-		r = was
-		r.damaged, r.newest = damaged, newest
-	}
-	return r
 }

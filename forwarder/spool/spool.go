@@ -107,6 +107,7 @@ type Spool struct {
 	writtenSeq    uint64
 	inflightSeq   uint64
 	durableSeq    uint64
+	durable       uint64 // index after the last durable event
 	gather        *group // of what the next fdatasync will cover
 	inflight      *group // of what the running one covers
 	target        int    // the committer waits for so many batches; 0 when it does not
