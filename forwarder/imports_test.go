@@ -139,7 +139,7 @@ func brokenLayer(pkg, parent string, isChild bool, imp string, bad func(string, 
 	}
 	switch {
 	case isChild && parent == "parsers":
-		only("a vendor", "parsers/kit", "forwarder/record", "forwarder/event")
+		only("a vendor", "parsers/kit", "forwarder/record", "forwarder/event", "forwarder/component")
 		pure := []string{"net/http", "net/netip", "net/url"}
 		if under(imp, "os", "log", "sync", "net", "syscall") && !slices.Contains(pure, imp) || !ours(imp) && !standard(imp) {
 			bad("a vendor is a pure function and does not import %s", imp)

@@ -32,6 +32,9 @@ type Vendor struct {
 	// Hook says how the vendor packs its webhooks. Optional: without it a webhook's
 	// body is one event.
 	Hook *Hook
+	// Poll says how the vendor's API is read. Optional: without it the vendor cannot be
+	// polled.
+	Poll *Poll
 }
 
 // Shape is how events are separated outside of a listener.
