@@ -137,6 +137,7 @@ func (s *Spool) settle(fills []*fill) {
 	s.durableSeq, s.durable = last.seq, last.next
 	s.lmu.Lock()
 	s.tail.index = last.next
+	s.end.Store(last.next)
 	s.tail.off += octets
 	s.tell()
 	s.lmu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Pos is a place between two events. It may be kept and given back later, to
@@ -24,7 +25,7 @@ type Pos struct {
 
 const (
 	cursorExt   = ".cur"
-	cursorSize  = 44
+	cursorSize  = 52
 	slotSpacing = 4096 // the two slots share no block of the disk
 	cursorMagic = 0x31435753
 )
@@ -35,7 +36,9 @@ const (
 type cursor struct {
 	name   string
 	path   string
-	reader *Reader // who has it open; under Spool.cmu
+	reader *Reader        // who has it open; under Spool.cmu
+	end    *atomic.Uint64 // index after the last durable event
+	seen   uint64         // what end was when the file was written, as found at Open
 
 	mu      sync.Mutex
 	file    File // nil while there is none
@@ -56,7 +59,9 @@ func (s *Spool) cursorPath(name string) string {
 	return filepath.Join(s.dir, cursorDir, escaped+cursorExt)
 }
 
-func appendSlot(dst []byte, turn uint64, p Pos) []byte {
+// appendSlot appends a slot: the position and the index the log went up to when it
+// was written, so that a log that lost its end knows.
+func appendSlot(dst []byte, turn uint64, p Pos, end uint64) []byte {
 	start := len(dst)
 	dst = binary.LittleEndian.AppendUint32(dst, 0)
 	dst = binary.LittleEndian.AppendUint32(dst, cursorMagic)
@@ -65,20 +70,21 @@ func appendSlot(dst []byte, turn uint64, p Pos) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, p.Index)
 	dst = binary.LittleEndian.AppendUint64(dst, p.Segment)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(p.Offset))
+	dst = binary.LittleEndian.AppendUint64(dst, end)
 	binary.LittleEndian.PutUint32(dst[start:], crc32.Checksum(dst[start+4:], castagnoli))
 	return dst
 }
 
-func parseSlot(b []byte) (turn uint64, p Pos, ok bool) {
+func parseSlot(b []byte) (turn uint64, p Pos, end uint64, ok bool) {
 	if len(b) < cursorSize || binary.LittleEndian.Uint32(b[4:]) != cursorMagic ||
 		binary.LittleEndian.Uint32(b[8:]) != version ||
 		crc32.Checksum(b[4:cursorSize], castagnoli) != binary.LittleEndian.Uint32(b) {
-		return 0, p, false
+		return 0, p, 0, false
 	}
 	p.Index = binary.LittleEndian.Uint64(b[20:])
 	p.Segment = binary.LittleEndian.Uint64(b[28:])
 	p.Offset = int64(binary.LittleEndian.Uint64(b[36:]))
-	return binary.LittleEndian.Uint64(b[12:]), p, true
+	return binary.LittleEndian.Uint64(b[12:]), p, binary.LittleEndian.Uint64(b[44:]), true
 }
 
 // loadCursors reads all cursor files. A damaged one has position 0, which is
@@ -98,7 +104,7 @@ func (s *Spool) loadCursors() {
 			}
 			continue
 		}
-		c := &cursor{name: name, path: path}
+		c := &cursor{name: name, path: path, end: &s.end}
 		s.cursors[name] = c
 		f, err := s.fs.Open(path)
 		if err != nil {
@@ -120,7 +126,12 @@ func (c *cursor) load() bool {
 	for i := range int64(2) {
 		b := make([]byte, cursorSize)
 		read(c.file, b, i*slotSpacing)
-		if turn, p, ok := parseSlot(b); ok && (!found || turn > c.turn) {
+		turn, p, end, ok := parseSlot(b)
+		if !ok {
+			continue
+		}
+		c.seen = max(c.seen, end, p.Index)
+		if !found || turn > c.turn {
 			c.turn, c.pos, found = turn, p, true
 		}
 	}
@@ -152,9 +163,16 @@ func (c *cursor) write() {
 	if c.syncing || c.failed {
 		return
 	}
-	if _, err := c.file.WriteAt(appendSlot(nil, c.turn, c.pos), int64(c.turn%2)*slotSpacing); err != nil {
+	if _, err := c.file.WriteAt(appendSlot(nil, c.turn, c.pos, c.end.Load()), int64(c.turn%2)*slotSpacing); err != nil {
 		c.failed = true
 	}
+}
+
+// touch writes the position again.
+func (c *cursor) touch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.write()
 }
 
 func (c *cursor) position() Pos {
@@ -193,7 +211,7 @@ func (c *cursor) sync(fs FS) error {
 	}
 	if again || err != nil {
 		var made File
-		if made, err = makeCursor(fs, c.path, turn+1, pos); err == nil {
+		if made, err = makeCursor(fs, c.path, appendSlot(nil, turn+1, pos, c.end.Load())); err == nil {
 			turn += 2
 			if f != nil {
 				_ = f.Close()
@@ -215,16 +233,15 @@ func (c *cursor) sync(fs FS) error {
 }
 
 // makeCursor writes a new cursor file, durable, with both slots filled.
-func makeCursor(fs FS, path string, turn uint64, pos Pos) (File, error) {
+func makeCursor(fs FS, path string, slot []byte) (File, error) {
 	tmp := path + tmpExt
 	f, err := fs.Create(tmp)
 	if err != nil {
 		return nil, err
 	}
-	b := appendSlot(nil, turn, pos)
 	for i := range int64(2) {
 		if err == nil {
-			_, err = f.WriteAt(b, i*slotSpacing)
+			_, err = f.WriteAt(slot, i*slotSpacing)
 		}
 	}
 	if err == nil {

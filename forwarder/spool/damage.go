@@ -19,6 +19,7 @@ type damage struct {
 	mu     sync.Mutex
 	seen   map[place]struct{}
 	places uint64
+	events uint64
 	kept   int64
 }
 
@@ -27,10 +28,10 @@ type place struct {
 	off   int64
 }
 
-func (d *damage) count() uint64 {
+func (d *damage) count() (places, events uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.places
+	return d.places, d.events
 }
 
 // found takes note of n damaged octets at off, once.
@@ -51,6 +52,23 @@ func (d *damage) missing(seg *segment) {
 	if d.first(place{seg.first, -1}) {
 		d.spool.log.Error("spool: segment is missing, its events are lost", "file", seg.path)
 	}
+}
+
+// lost takes note that the events from one index up to another are not there,
+// once. found says that the octets they stood in were reported.
+func (d *damage) lost(from, to uint64, found bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, known := d.seen[place{from, -2}]; known {
+		return
+	}
+	places := d.places
+	d.first(place{from, -2})
+	if found {
+		d.places = places
+	}
+	d.events += to - from
+	d.spool.log.Error("spool: events lost to damage", "from", from, "to", to-1)
 }
 
 // first counts a place and says whether it was not known.

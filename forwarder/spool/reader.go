@@ -63,6 +63,7 @@ type Reader struct {
 	gaps    []gap  // skipped events between the cursor and pos
 	skipped Skipped
 	oldest  Entry // cache of Waiting: its Index and Time
+	hurt    bool  // damaged octets were passed since the last event
 	closed  bool
 	bye     chan struct{}
 }
@@ -97,7 +98,7 @@ func (s *Spool) Reader(name string, start Start) (*Reader, error) {
 	c := s.cursors[name]
 	switch {
 	case c == nil:
-		c = &cursor{name: name, path: s.cursorPath(name), pos: r.pos, failed: true}
+		c = &cursor{name: name, path: s.cursorPath(name), end: &s.end, pos: r.pos, failed: true}
 		err := c.sync(s.fs)
 		if noRoom(err) && s.useReserve() == nil {
 			err = c.sync(s.fs)
@@ -160,7 +161,7 @@ func (r *Reader) fill(run *Run, max Limits) (news <-chan struct{}, err error) {
 	if news != nil || err != nil {
 		return news, err
 	}
-	r.skip(v.from, &r.skipped.Expired)
+	r.skip(v.from, expired)
 	if v.seg != r.seg {
 		if ok, err := r.enter(v); !ok {
 			return nil, err
@@ -239,7 +240,8 @@ func (r *Reader) enter(v view) (bool, error) {
 	f, err := r.s.fs.Open(v.seg.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if r.s.missing(v) {
-			r.skip(v.stop, &r.skipped.Damaged)
+			r.hurt = true
+			r.skip(v.stop, damaged)
 		}
 		return false, nil
 	}
@@ -302,34 +304,36 @@ func (r *Reader) read(run *Run, max Limits, v view) {
 			if off < v.limit {
 				to = run.w.search(off+1, v.limit, r.salt)
 				r.s.damage.found(r.file, r.seg, off, to-off)
+				r.hurt = true
 			}
 			off = to
 			if off == v.limit {
-				r.skip(v.stop, &r.skipped.Damaged)
+				r.skip(v.stop, damaged)
 			}
 			continue
 		}
 		r.salt = h.salt
 		if h.kind == kindEvent && h.index >= r.pos.Index {
 			if h.index >= v.stop {
-				r.skip(v.stop, &r.skipped.Damaged)
+				r.skip(v.stop, damaged)
 				break
 			}
 			n := h.size - headerSize - h.extra
 			if len(run.Entries) > 0 && bytes+n > max.Bytes {
 				break
 			}
-			r.skip(h.index, &r.skipped.Damaged)
+			r.skip(h.index, damaged)
 			run.Entries = append(run.Entries, Entry{})
 			e := &run.Entries[len(run.Entries)-1]
 			if h.decode(b, &e.Raw) {
 				bytes += n
+				r.hurt = false
 				e.Index = h.index
 				e.Pos = Pos{Index: h.index + 1, Segment: v.seg.first, Offset: off + int64(h.size)}
 				r.pos = e.Pos
 			} else {
 				run.Entries = run.Entries[:len(run.Entries)-1]
-				r.skip(h.index+1, &r.skipped.Damaged)
+				r.skip(h.index+1, damaged)
 			}
 		}
 		off += int64(h.size)
@@ -337,12 +341,24 @@ func (r *Reader) read(run *Run, max Limits, v view) {
 	r.pos.Segment, r.pos.Offset = v.seg.first, off
 }
 
+// Why events are skipped.
+const (
+	expired = iota
+	damaged
+)
+
 // skip moves the position over events that will never come.
-func (r *Reader) skip(to uint64, counter *uint64) {
+func (r *Reader) skip(to uint64, why int) {
 	if to <= r.pos.Index {
 		return
 	}
-	*counter += to - r.pos.Index
+	if n := to - r.pos.Index; why == expired {
+		r.skipped.Expired += n
+	} else {
+		r.skipped.Damaged += n
+		r.s.damage.lost(r.pos.Index, to, r.hurt)
+	}
+	r.hurt = false
 	g := gap{r.pos.Index, to}
 	r.pos.Index = to
 	if r.c == nil {
@@ -360,7 +376,7 @@ func (r *Reader) expire(first uint64) {
 	defer r.mu.Unlock()
 	if r.pos.Index < first {
 		r.leave()
-		r.skip(first, &r.skipped.Expired)
+		r.skip(first, expired)
 	}
 }
 

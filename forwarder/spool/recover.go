@@ -35,7 +35,7 @@ func (s *Spool) recover() error {
 	last := s.readNewest()
 	next := last.next
 	for _, c := range s.cursors {
-		next = max(next, c.pos.Index)
+		next = max(next, c.seen)
 	}
 	s.next = max(next, 1)
 	s.newest = last.newest
@@ -48,6 +48,7 @@ func (s *Spool) recover() error {
 		return err
 	}
 	s.tail.index, s.durable = s.next, s.next
+	s.end.Store(s.next)
 	s.placeCursors()
 	s.reserve()
 	return nil

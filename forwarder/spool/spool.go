@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -130,6 +131,7 @@ type Spool struct {
 
 	cmu     sync.Mutex
 	cursors map[string]*cursor
+	end     atomic.Uint64 // tail.index
 
 	damage damage
 }
@@ -215,6 +217,11 @@ func (s *Spool) Close() error {
 	s.mu.Lock()
 	err := s.fault
 	s.mu.Unlock()
+	s.cmu.Lock()
+	for _, c := range s.cursors {
+		c.touch()
+	}
+	s.cmu.Unlock()
 	return errors.Join(err, s.syncCursors(), s.closeFiles())
 }
 
@@ -248,6 +255,7 @@ type Stats struct {
 	Syncs    uint64 // fdatasync calls
 	Dropped  uint64 // events not taken under DropNewest
 	Damaged  uint64 // damaged places found; each may have cost several events or none
+	Lost     uint64 // events no reader will get because of that
 	Full     bool   // appends wait or are dropped: no room, or the disk does not work
 	Err      error  // what the disk said; nil when it works
 }
@@ -262,7 +270,7 @@ func (s *Spool) Stats() Stats {
 	t.Err = cmp.Or(s.fault, s.full)
 	t.Full = t.Err != nil || s.stuck
 	s.mu.Unlock()
-	t.Damaged = s.damage.count()
+	t.Damaged, t.Lost = s.damage.count()
 	return t
 }
 
