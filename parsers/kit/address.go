@@ -6,14 +6,19 @@ import (
 )
 
 // IsIP reports whether text is an IPv4 or IPv6 address, without zone or prefix length.
-// It allocates nothing for addresses.
+// It allocates nothing for addresses, nor for words.
 func IsIP(text []byte) bool {
 	if len(text) < len("::") || len(text) > len("0000:0000:0000:0000:0000:ffff:255.255.255.255") {
 		return false
 	}
-	// The string is not kept: only a zone would be, and then no address is returned.
-	a, err := netip.ParseAddr(unsafe.String(&text[0], len(text)))
-	return err == nil && a.Zone() == ""
+	for _, c := range text {
+		if c != '.' && c != ':' && hexValue(c) < 0 {
+			return false
+		}
+	}
+	// The string is not kept: only a zone would be, and there is none.
+	_, err := netip.ParseAddr(unsafe.String(&text[0], len(text)))
+	return err == nil
 }
 
 // IsHostName reports whether text is a host name of at least two labels (RFC 1123 §2.1)

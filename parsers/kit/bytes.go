@@ -1,11 +1,36 @@
 package kit
 
+import (
+	"unsafe"
+
+	"github.com/siemfwd/siemfwd/forwarder/record"
+)
+
+// Plain reports whether text is what Field.Plain promises: valid UTF-8 without control
+// characters, quote, backslash, U+2028 and U+2029.
+func Plain(text []byte) bool { return plainText(text) }
+
+// Text is b as a string without a copy. It is valid as long as b is unchanged: what
+// points into a raw event or a record's scratch lives as long as the record's event.
+func Text(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+// AddText appends a String field and marks it Plain when it is.
+func AddText(r *record.Record, name, text []byte) {
+	r.Append(name, record.String, text, plainText(text) && plainText(name))
+}
+
 // Classes of octets.
 const (
 	classHost = 1 << iota // in a host name or address as devices write them
 	classTag              // in the TAG of RFC 3164, generously
 	classKey              // in a key
 	classKeyStart
+	classExt // in a key of CEF or LEEF as receivers take them
 )
 
 var classes = func() (t [256]uint8) {
@@ -31,5 +56,31 @@ var classes = func() (t [256]uint8) {
 	for _, b := range []byte(".-_") {
 		t[b] |= classKey
 	}
+	for c := range 256 {
+		if t[c]&classKey != 0 {
+			t[c] |= classExt
+		}
+	}
+	for _, b := range []byte("[]") {
+		t[b] |= classExt
+	}
 	return t
 }()
+
+func isSpace(c byte) bool { return c == ' ' || c-'\t' <= '\r'-'\t' }
+
+// trim takes white space off both ends.
+func trim(b []byte) []byte {
+	for len(b) > 0 && isSpace(b[0]) {
+		b = b[1:]
+	}
+	return trimRight(b)
+}
+
+func trimRight(b []byte) []byte {
+	n := len(b)
+	for n > 0 && isSpace(b[n-1]) {
+		n--
+	}
+	return b[:n:n]
+}

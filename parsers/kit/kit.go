@@ -61,6 +61,12 @@ type Hook struct {
 	Full Answer
 	// Denied answers a wrong or missing credential; the zero Answer means 401.
 	Denied Answer
+	// Missing answers a request without a credential, Malformed one whose credential
+	// cannot be read. Optional: without them Denied does.
+	Missing, Malformed Answer
+	// Also holds what may stand behind the configured path: "/event" lets the same
+	// events in there too.
+	Also []string
 	// MaxBody is the default for max_body; 0 means the listener's own default.
 	MaxBody int64
 }
@@ -71,4 +77,8 @@ type Answer struct {
 	Header http.Header
 	Body   string // sent as application/json
 	Reason string // for the log and the dead letters; no secrets
+	// Taken is how many octets at the beginning of a refused body are good all the same:
+	// the events added before are kept, once they are durable, and only the rest of the
+	// body is refused. Only an answer of Read has it.
+	Taken int
 }

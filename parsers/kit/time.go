@@ -119,5 +119,5 @@ func AddTime(r *record.Record, name []byte, t record.Time) {
 
 // TimeText is the text AddTime gives t; it lives as long as the record's event.
 func TimeText(r *record.Record, t record.Time) []byte {
-	return r.End(t.AppendJSON(r.Begin(len("2006-01-02T15:04:05.999999999Z"))))
+	return r.End(appendTime(r.Begin(len("2006-01-02T15:04:05.999999999Z")), t))
 }

@@ -171,6 +171,22 @@ func TestAddTime(t *testing.T) {
 	assert.True(t, r.Fields[0].Plain)
 }
 
+// The text of any time is the one that the record's own printing gives it.
+func TestTimeText(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	var r record.Record
+	check := func(at record.Time) {
+		r.Reset()
+		require.Equal(t, string(at.AppendJSON(nil)), string(kit.TimeText(&r, at)), at.Nanos)
+	}
+	for day := int64(-106000); day <= 106000; day++ {
+		check(record.Unix(day*86400e9+rnd.Int64N(86400e9), uint8(rnd.IntN(10))))
+	}
+	for _, n := range []int64{0, -1, 1, 999999999, -999999999, 1<<63 - 1, -1 << 63, 951782400e9, 951868799999999999} {
+		check(record.Unix(n, 9))
+	}
+}
+
 func TestTimesAllocateNothing(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {

@@ -1,0 +1,45 @@
+package skyhigh_test
+
+// The vendor's lines and what their fields are, in order.
+var lines = []struct {
+	name, line, fields string
+	count              int
+	warnings           []string
+}{
+	{
+		"anomaly",
+		`<14>Aug 15 16:58:16 EC-test00.app.qa.sjc.shn activityNames [-1],actorId=tp_realtime_activity_enrichment_0_1558064392_19817@shn.com,actorIdType=USER,incidentGroup=Alert.Access. AnomalousAccessLocation,incidentId=ANO-94483,incidentRiskScore=10.0,incidentRiskSeverity=high, anomalyCategory="Access Anomalies",anomalyCause="CUSTOMER BLACKLIST",anomalyValue=NA, informationCities="[shimajiri, nowshera, oslo, moscow, beijing]",countries="[NO, RU, JP, CN, PK]",isPartOfThreat=false, informationServicesAndAccountIds=" {""Box"":""""} ",informationSourceIpOrgs="[knet techonlogy beijing co. ltd., kddi corporation, telenor norge as, channel one russia worldwide, pakistan telecommuication company limited]", sourceIps="[80.64.104.97, 39.43.30.58, 14.12.145.139, 1.2.2.78, 2.148.4.85]",threatCategory="Compromised Accounts", thresholdDuration=weekly,thresholdValue=-1,responses="[Admin Login, Admin Login, Admin Login, Admin Login, Admin Login]", serviceNames=[Box],status=opened,timeCreated="May 17 2019 03:31:52.000 UTC",timeModified="May 17 2019 03:51:01.525 UTC"`,
+		`{"activityNames":["-1"],"actorId":"tp_realtime_activity_enrichment_0_1558064392_19817@shn.com","actorIdType":"USER","incidentGroup":"Alert.Access.AnomalousAccessLocation","incidentId":"ANO-94483","incidentRiskScore":10.0,"incidentRiskSeverity":"high","anomalyCategory":"Access Anomalies","anomalyCause":"CUSTOMER BLACKLIST","anomalyValue":null,"cities":["shimajiri","nowshera","oslo","moscow","beijing"],"countries":["NO","RU","JP","CN","PK"],"isPartOfThreat":false,"servicesAndAccountIds":{"Box":""},"sourceIpOrgs":["knet techonlogy beijing co. ltd.","kddi corporation","telenor norge as","channel one russia worldwide","pakistan telecommuication company limited"],"sourceIps":["80.64.104.97","39.43.30.58","14.12.145.139","1.2.2.78","2.148.4.85"],"threatCategory":"Compromised Accounts","thresholdDuration":"weekly","thresholdValue":-1,"responses":["Admin Login","Admin Login","Admin Login","Admin Login","Admin Login"],"serviceNames":["Box"],"status":"opened","timeCreated":"2019-05-17T03:31:52.000Z","timeModified":"2019-05-17T03:51:01.525Z"}`,
+		24, []string{"missing_equals:activityNames"},
+	},
+	{
+		"audit",
+		`<14>Aug 15 17:06:04 EC-test00.app.qa.sjc.shn activityNames=[],actorId=N/A,actorIdType=USER, incidentGroup=Alert.Policy.Audit,incidentId=AUD-2014,incidentRiskScore=3.0,incidentRiskSeverity=low, informationAccountId=dc960d72-efdf-4b89-adb8-4c78eb969c83,category=SecurityCenterRecommendations, informationConfigType=SUBSCRIPTION,informationContentItemId=dc960d72-efdf-4b89-adb8-4c78eb969c83, informationContentItemName="Microsoft Azure",informationContentItemType=SUBSCRIPTION,informationPolicyId=405763, informationPolicyName="MFA for accounts with read permissions on subscription not enabled",instanceId=6840, instanceName=Azure,responses="[Violation Detected]",serviceNames="[Microsoft Azure]",status=new, timeCreated="Jun 14 2019 06:56:13.518 UTC",timeModified="Aug 15 2019 08:05:59.826 UTC"`,
+		`{"activityNames":[],"actorId":null,"actorIdType":"USER","incidentGroup":"Alert.Policy.Audit","incidentId":"AUD-2014","incidentRiskScore":3.0,"incidentRiskSeverity":"low","accountId":"dc960d72-efdf-4b89-adb8-4c78eb969c83","category":"SecurityCenterRecommendations","configType":"SUBSCRIPTION","contentItemId":"dc960d72-efdf-4b89-adb8-4c78eb969c83","contentItemName":"Microsoft Azure","contentItemType":"SUBSCRIPTION","policyId":405763,"policyName":"MFA for accounts with read permissions on subscription not enabled","instanceId":6840,"instanceName":"Azure","responses":["Violation Detected"],"serviceNames":["Microsoft Azure"],"status":"new","timeCreated":"2019-06-14T06:56:13.518Z","timeModified":"2019-08-15T08:05:59.826Z"}`,
+		22, nil,
+	},
+	{
+		"dlp",
+		`<14>Mar  3 09:07:41 ec-prod-02.corp.example.net activityNames=[],actorId=zoë.müller@example.de,actorIdType=USER,incidentGroup=Alert.Policy.Dlp,incidentId=DLP-771204,incidentRiskScore=6.0,incidentRiskSeverity=medium,informationContentItemHierarchy="/Finance/Q1, draft/",informationContentItemId=01ABCXYZ,informationContentItemName="Übersicht ""final"", v2.xlsx",informationContentItemSize=48213,informationContentItemType=FILE,informationExternalCollaborators="[a.b@partner.example, ""Li, Wei"" <liwei@例え.example>]",informationPolicyId=90017,informationPolicyName="PCI: card numbers = block",informationScanName="",informationRegion=,informationTotalMatchCount=42,instanceId=6841,instanceName="Example O365",responses="[Quarantine, Send Email Notification]",serviceNames="[Microsoft Office 365 and OneDrive]",status=new,timeCreated="Mar 03 2025 08:59:58.120 UTC",timeModified="Mar 03 2025 09:01:12.004 UTC"`,
+		`{"activityNames":[],"actorId":"zoë.müller@example.de","actorIdType":"USER","incidentGroup":"Alert.Policy.Dlp","incidentId":"DLP-771204","incidentRiskScore":6.0,"incidentRiskSeverity":"medium","contentItemHierarchy":"/Finance/Q1, draft/","contentItemId":"01ABCXYZ","contentItemName":"Übersicht \"final\", v2.xlsx","contentItemSize":48213,"contentItemType":"FILE","externalCollaborators":["a.b@partner.example","\"Li, Wei\" <liwei@例え.example>"],"policyId":90017,"policyName":"PCI: card numbers = block","scanName":null,"region":null,"totalMatchCount":42,"instanceId":6841,"instanceName":"Example O365","responses":["Quarantine","Send Email Notification"],"serviceNames":["Microsoft Office 365 and OneDrive"],"status":"new","timeCreated":"2025-03-03T08:59:58.120Z","timeModified":"2025-03-03T09:01:12.004Z"}`,
+		25, nil,
+	},
+	{
+		"threat",
+		`<14>Nov 28 23:59:59 EC01 activityNames=[Login, Download],actorId=10.20.30.40,actorIdType=IP_ADDRESS,incidentGroup=Threat.CompromisedAccount.SuspiciousSuperhuman,incidentId=THR-5512,incidentRiskScore=9.0,incidentRiskSeverity=high,anomalyCount=3,anomalyIds="[ANO-94483, ANO-94490, ANO-94512]",mitreTactic="[Initial Access, Impact]",x_customField1=abc123,futureFlag=true,informationUserAttributes={},informationNotes="{A*8192}",responses=[],serviceNames=[Salesforce],status=opened,timeCreated="Nov 28 2024 22:10:00.000 UTC",timeModified="Nov 28 2024 23:41:07.250 UTC"`,
+		`{"activityNames":["Login","Download"],"actorId":"10.20.30.40","actorIdType":"IP_ADDRESS","incidentGroup":"Threat.CompromisedAccount.SuspiciousSuperhuman","incidentId":"THR-5512","incidentRiskScore":9.0,"incidentRiskSeverity":"high","anomalyCount":3,"anomalyIds":["ANO-94483","ANO-94490","ANO-94512"],"mitreTactic":["Initial Access","Impact"],"x_customField1":"abc123","futureFlag":true,"userAttributes":{},"notes":"{A*8192}","responses":[],"serviceNames":["Salesforce"],"status":"opened","timeCreated":"2024-11-28T22:10:00.000Z","timeModified":"2024-11-28T23:41:07.250Z"}`,
+		19, nil,
+	},
+	{
+		"unterminated quote",
+		`<14>Jul 14 05:06:07 EC-test00.app.qa.sjc.shn activityNames=[-1],actorId=ops@example.org,actorIdType=USER,incidentGroup=Alert.Policy.CloudAccess,incidentId=CAP-30991,incidentRiskScore=10.0,incidentRiskSeverity=high,informationPolicyId=405800,informationPolicyName="Unmanaged device access,instanceId=6840,instanceName=Azure,responses="[Block Access]",serviceNames="[Microsoft Azure]",status=opened,timeCreated="Jul 14 2024 04:55:00.001 UTC",timeModified="Jul 14 2024 05:01:00.002 UTC"`,
+		`{"activityNames":["-1"],"actorId":"ops@example.org","actorIdType":"USER","incidentGroup":"Alert.Policy.CloudAccess","incidentId":"CAP-30991","incidentRiskScore":10.0,"incidentRiskSeverity":"high","policyId":405800,"policyName":"Unmanaged device access","instanceId":6840,"instanceName":"Azure","responses":["Block Access"],"serviceNames":["Microsoft Azure"],"status":"opened","timeCreated":"2024-07-14T04:55:00.001Z","timeModified":"2024-07-14T05:01:00.002Z"}`,
+		16, []string{"unterminated_quote:informationPolicyName"},
+	},
+	{
+		"shadow",
+		`<14>Feb  1 00:00:03 10.1.2.3 activityNames=[Upload],actorId=NOT AVAILABLE,actorIdType=USER,incidentGroup=Alert.Data. DataTransfer,incidentId=SHW-770031,incidentRiskScore=-1,incidentRiskSeverity=info,anomalyCause=volume spike, 3 days,anomalyValue=120000000,thresholdValue=50000000,countries="[NA]",destinationHost=upload.example.org,note="he said "hi" twice",sourceIps=0.0.0.0,responses=[Allowed],serviceNames=[Uploader],status=false positive,timeCreated=2025-02-01T00:00:01.000Z,timeModified=2025-02-01T00:00:02.500Z`,
+		`{"activityNames":["Upload"],"actorId":null,"actorIdType":"USER","incidentGroup":"Alert.Data.DataTransfer","incidentId":"SHW-770031","incidentRiskScore":-1,"incidentRiskSeverity":"info","anomalyCause":"volume spike, 3 days","anomalyValue":120000000,"thresholdValue":50000000,"countries":["NA"],"destinationHost":"upload.example.org","note":"he said \"hi\" twice","sourceIps":"0.0.0.0","responses":["Allowed"],"serviceNames":["Uploader"],"status":"false positive","timeCreated":"2025-02-01T00:00:01.000Z","timeModified":"2025-02-01T00:00:02.500Z"}`,
+		19, nil,
+	},
+}
