@@ -231,12 +231,10 @@ func parseHEC(r *record.Record, raw []byte) error {
 	if len(r.Class) == 0 {
 		r.Class = r.Text("sourcetype")
 	}
-	if len(r.Name) == 0 {
-		r.Name = r.Class
-	}
 	if len(r.Message) == 0 {
 		r.Message = e
 	}
+	fallback(r, "HEC", "hec")
 	setIdentity(r, "hec|", e)
 	return nil
 }

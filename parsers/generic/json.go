@@ -37,8 +37,24 @@ func parseJSON(r *record.Record, raw []byte) error {
 	if len(r.Message) == 0 {
 		r.Message = value
 	}
+	fallback(r, "JSON", "json")
 	setIdentity(r, "json|", value)
 	return nil
+}
+
+// fallback names what the event itself does not.
+func fallback(r *record.Record, product, class string) {
+	for _, f := range [...]struct {
+		at   *[]byte
+		text string
+	}{{&r.Vendor, "Unknown"}, {&r.Product, product}, {&r.Version, "1.0"}, {&r.Class, class}} {
+		if len(*f.at) == 0 {
+			*f.at = record.Bytes(f.text)
+		}
+	}
+	if len(r.Name) == 0 {
+		r.Name = r.Class
+	}
 }
 
 // setIdentity makes the event's identity of its source and all of its content, where it
@@ -211,9 +227,6 @@ func readMembers(r *record.Record, from int) {
 			m := r.Fields[j]
 			setPlace(r, placeOf(f.Name, m.Name), &m)
 		}
-	}
-	if len(r.Name) == 0 {
-		r.Name = r.Class
 	}
 }
 

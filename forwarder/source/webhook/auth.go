@@ -5,15 +5,17 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/textproto"
+	"strings"
 )
 
 // verdict is what a gate says of a request.
 type verdict uint8
 
 const (
-	admitted verdict = iota
-	missing          // no credential
-	wrong            // one that is not right
+	admitted  verdict = iota
+	missing           // no credential
+	malformed         // one that cannot be read
+	wrong             // one that is not right
 )
 
 // gate looks at a request before its body is read.
@@ -64,18 +66,24 @@ func (g bearer) admit(r *http.Request) verdict {
 	if v != admitted {
 		return v
 	}
-	// Whoever configures the sender may have been asked for the whole header.
-	if g.token.equals(shown) || g.token.equals(credentials(shown, "bearer ")) || g.token.equals(credentials(shown, "splunk ")) {
+	token, ok := credentials(shown, "bearer ")
+	if !ok {
+		token, ok = credentials(shown, "splunk ")
+	}
+	// Whoever configured the sender may have been asked for the whole header.
+	switch {
+	case g.token.equals(token), g.token.equals(shown):
 		return admitted
+	case !ok:
+		return malformed
 	}
 	return wrong
 }
 
-// credentials is what follows a scheme, which is compared without regard to case; all
-// of the value when it has another scheme.
-func credentials(value, scheme string) string {
+// credentials is what follows a scheme, which is compared without regard to case.
+func credentials(value, scheme string) (string, bool) {
 	if len(value) < len(scheme) {
-		return value
+		return "", false
 	}
 	for i := range len(scheme) {
 		c := value[i]
@@ -83,14 +91,10 @@ func credentials(value, scheme string) string {
 			c |= 0x20
 		}
 		if c != scheme[i] {
-			return value
+			return "", false
 		}
 	}
-	value = value[len(scheme):]
-	for value != "" && value[0] == ' ' {
-		value = value[1:]
-	}
-	return value
+	return strings.TrimLeft(value[len(scheme):], " "), true
 }
 
 // basic wants a user name and a password (RFC 7617).
@@ -105,7 +109,10 @@ func (g basic) admit(r *http.Request) verdict {
 	username, password, ok := r.BasicAuth()
 	// Both are compared, whatever the first comparison says.
 	u, p := g.username.equals(username), g.password.equals(password)
-	if ok && u && p {
+	switch {
+	case !ok:
+		return malformed
+	case u && p:
 		return admitted
 	}
 	return wrong

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -106,7 +107,8 @@ type Source struct {
 // returns, for a few seconds at most; new ones are told to come back.
 func (s *Source) Run(ctx context.Context, log source.Log) error {
 	r := newRoute(s, log)
-	l, err := s.hub.join(s.cfg.Listen, s.cfg.Path, r)
+	paths := s.paths()
+	l, err := s.hub.join(s.cfg.Listen, paths, r)
 	if err != nil {
 		return err
 	}
@@ -119,10 +121,19 @@ func (s *Source) Run(ctx context.Context, log source.Log) error {
 		err = l.err
 	}
 	s.setBound(nil)
-	l.end(s.cfg.Path, r)
+	l.end(paths, r)
 	r.drain(s.hub.limits.drain)
 	s.hub.leave(s.cfg.Listen, l)
 	return err
+}
+
+// paths are all that lead to the source.
+func (s *Source) paths() []string {
+	paths := []string{s.cfg.Path}
+	for _, also := range s.hook.Also {
+		paths = append(paths, strings.TrimSuffix(s.cfg.Path, "/")+also)
+	}
+	return paths
 }
 
 func (s *Source) setBound(a net.Addr) {
@@ -144,7 +155,7 @@ func (s *Source) Addrs() []string {
 }
 
 // join adds a route to the listener of an address, which is opened for the first one.
-func (h *Hub) join(address, path string, r *route) (*listener, error) {
+func (h *Hub) join(address string, paths []string, r *route) (*listener, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.open[address]
@@ -155,7 +166,7 @@ func (h *Hub) join(address, path string, r *route) (*listener, error) {
 		}
 		h.open[address] = l
 	}
-	if by := l.add(path, r); by != "" {
+	if by := l.add(paths, r); by != "" {
 		return nil, fmt.Errorf("%w by %s: no two webhooks can have the same", errTaken, by)
 	}
 	l.users++
@@ -245,26 +256,33 @@ func (l *listener) broken() bool {
 	}
 }
 
-// add returns the name of the source that has the path already.
-func (l *listener) add(path string, r *route) (by string) {
+// add adds all paths or none; then it returns the name of the source that has one of
+// them already.
+func (l *listener) add(paths []string, r *route) (by string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if old := l.routes[path]; old != nil {
-		return old.env.Name
+	for _, path := range paths {
+		if old := l.routes[path]; old != nil {
+			return old.env.Name
+		}
 	}
-	delete(l.gone, path)
-	l.routes[path] = r
+	for _, path := range paths {
+		delete(l.gone, path)
+		l.routes[path] = r
+	}
 	return ""
 }
 
-// end takes a path out; for a while it is answered with 503, because it is probably
-// coming back.
-func (l *listener) end(path string, r *route) {
+// end takes paths out; for a while they are answered with 503, because they are
+// probably coming back.
+func (l *listener) end(paths []string, r *route) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.routes[path] == r {
-		delete(l.routes, path)
-		l.gone[path] = time.Now()
+	for _, path := range paths {
+		if l.routes[path] == r {
+			delete(l.routes, path)
+			l.gone[path] = time.Now()
+		}
 	}
 }
 

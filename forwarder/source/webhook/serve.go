@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,9 +76,9 @@ func (r *route) serve(w http.ResponseWriter, req *http.Request, k *desk) {
 	if !ok {
 		return
 	}
-	if bad := r.split(&q, k, body); bad != nil {
-		r.refuse(&q, body, bad)
-		return
+	bad := r.split(&q, k, body)
+	if bad != nil && bad.Taken == 0 {
+		k.batch.Reset()
 	}
 	if k.batch.Len() > 0 {
 		if err := r.emit(k); err != nil {
@@ -87,6 +88,10 @@ func (r *route) serve(w http.ResponseWriter, req *http.Request, k *desk) {
 			return
 		}
 		r.setBusy(false, nil)
+	}
+	if bad != nil {
+		r.refuse(&q, body[min(bad.Taken, len(body)):], bad)
+		return
 	}
 	answer(w, &r.hook.OK, http.StatusOK)
 }
@@ -103,20 +108,36 @@ func (r *route) admit(q *request, req *http.Request) bool {
 		r.reject(q, http.StatusForbidden, "address is not allowed", "")
 		return false
 	}
-	reason := "credential is wrong"
-	switch r.gate.admit(req) {
-	case admitted:
-		return true
+	v := r.gate.admit(req)
+	if v != admitted {
+		r.deny(q, v)
+	}
+	return v == admitted
+}
+
+// deny answers a request without the right credential.
+func (r *route) deny(q *request, v verdict) {
+	reason, a := "credential is wrong", &r.hook.Denied
+	switch v {
 	case missing:
-		reason = "credential is missing"
+		reason, a = "credential is missing", or(&r.hook.Missing, a)
+	case malformed:
+		reason, a = "credential cannot be read", or(&r.hook.Malformed, a)
 	}
 	r.env.Meter.Add("webhook_denied", 1)
-	r.say(q, http.StatusUnauthorized, reason, "")
+	r.say(q, cmp.Or(a.Status, http.StatusUnauthorized), reason, "")
 	if c := r.gate.challenge(); c != "" {
 		q.w.Header()["Www-Authenticate"] = []string{c}
 	}
-	answer(q.w, &r.hook.Denied, http.StatusUnauthorized)
-	return false
+	answer(q.w, a, http.StatusUnauthorized)
+}
+
+// or is a, unless the vendor has not set it.
+func or(a, otherwise *kit.Answer) *kit.Answer {
+	if a.Status == 0 {
+		return otherwise
+	}
+	return a
 }
 
 // receive reads the body. When it returns false it has answered, if there was anyone
@@ -236,7 +257,8 @@ func (r *route) watch(ctx context.Context, cancel context.CancelFunc, left time.
 	})
 }
 
-// refuse answers for a body that no event can be made of and keeps it.
+// refuse answers for a body, or the end of one, that no event can be made of, and keeps
+// it.
 func (r *route) refuse(q *request, body []byte, bad *kit.Answer) {
 	r.env.Meter.Add("webhook_refused", 1)
 	status := bad.Status

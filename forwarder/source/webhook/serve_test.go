@@ -23,6 +23,7 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/parsers/datatheorem"
+	"github.com/siemfwd/siemfwd/parsers/generic"
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
@@ -159,7 +160,7 @@ func TestAuth(t *testing.T) {
 			assert.Len(t, r.texts(), len(c.good))
 			assert.Equal(t, uint64(len(c.bad)), r.meter.get("webhook_denied"))
 			if len(c.bad) > 0 {
-				assert.LessOrEqual(t, len(r.log.all()), 2, "one line for missing, one for wrong")
+				assert.LessOrEqual(t, len(r.log.all()), 3, "one line each for missing, malformed and wrong")
 				assert.Contains(t, r.log.all()[0], "peer=127.0.0.1")
 				req, _ := http.NewRequest("POST", r.url, strings.NewReader("x"))
 				req.Header[c.header] = []string{c.good[0], c.good[0]}
@@ -387,4 +388,47 @@ func FuzzBody(f *testing.F) {
 		require.Equal(t, w.Code == 200, len(m.events) > 0)
 		require.Equal(t, int64(1<<20), d.budget.left.Load())
 	})
+}
+
+// A vendor whose senders are told which part of a body was taken, and that tells
+// missing, malformed and wrong credentials apart.
+func TestHECConformance(t *testing.T) {
+	r := start(t, NewHub(), generic.HEC(datatheorem.Vendor).Hook, func(c *Config) { c.Path = "/services/collector" })
+	for _, c := range []struct {
+		path, body, auth string
+		status           int
+		answer           string
+		events           []string
+		refused          string
+	}{
+		{"", `{"event":"a"}`, "", 401, `{"text":"Token is required","code":2}`, nil, ""},
+		{"", `{"event":"a"}`, "abc", 401, `{"text":"Invalid authorization","code":3}`, nil, ""},
+		{"", `{"event":"a"}`, "Splunk wrong", 403, `{"text":"Invalid token","code":4}`, nil, ""},
+		{"/event", ``, "Splunk t0ken", 400, `{"text":"No data","code":5}`, nil, ""},
+		{"/event", `{"event":"b"} {"event":"c"}`, "Splunk t0ken", 200, success, []string{`{"event":"b"}`, `{"event":"c"}`}, ""},
+		{"/event/1.0", `{"event":"d"}`, "Bearer t0ken", 200, success, []string{`{"event":"d"}`}, ""},
+		{"", `{"event":"e"}{"event":`, "Splunk t0ken", 400, `{"text":"Invalid data format","code":6,"invalid-event-number":1}`, []string{`{"event":"e"}`}, `{"event":`},
+		{"", `{"event":"f"}{"foo":1}{"event":"g"}`, "Splunk t0ken", 400, `{"text":"Event field is required","code":12,"invalid-event-number":1}`, []string{`{"event":"f"}`}, `{"foo":1}{"event":"g"}`},
+		{"", envelope(1), "Splunk t0ken", 200, success, []string{envelope(1)}, ""},
+		{"", envelope(1), "Splunk t0ken", 200, success, nil, ""}, // the vendor's key is known
+		{"/raw", "text", "Splunk t0ken", 404, `{"error":"nothing is here"}`, nil, ""},
+	} {
+		before, refused := len(r.texts()), len(r.refused)
+		got := r.do("POST", r.url+c.path, c.body, "Authorization", c.auth)
+		assert.Equal(t, c.status, got.status, c.body)
+		assert.Equal(t, c.answer, got.body)
+		assert.Equal(t, c.events, append([]string(nil), r.texts()[before:]...), c.body)
+		if c.refused != "" {
+			require.Len(t, r.refused, refused+1)
+			assert.Equal(t, c.refused, r.refused[refused])
+		} else {
+			assert.Len(t, r.refused, refused)
+		}
+	}
+	// What is taken of a bad body is durable before the answer, or there is another answer.
+	r.emit = func(context.Context) error { return errors.New("no") }
+	got := r.post(`{"event":"x"}{"event":`)
+	assert.Equal(t, 503, got.status)
+	assert.Equal(t, `{"text":"Server is busy","code":9}`, got.body)
+	assert.NotEmpty(t, got.header.Get("Retry-After"))
 }
