@@ -22,7 +22,7 @@ var (
 // request up to the last.
 const (
 	firstBuffer = 16 << 10
-	keptBuffer  = 256 << 10
+	keptBuffer  = 64 << 10
 	keptDesks   = 64
 )
 

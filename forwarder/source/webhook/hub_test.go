@@ -72,6 +72,7 @@ func TestWebhooksShareAListener(t *testing.T) {
 	_, err = net.Dial("tcp", addr)
 	assert.Error(t, err, "the last one closes the port")
 	b.run(t)
+	a.client.CloseIdleConnections()
 	assert.Equal(t, 404, a.post("x").status)
 }
 
@@ -106,6 +107,8 @@ func TestBrokenListener(t *testing.T) {
 	a.run(t)
 	require.Error(t, b.wait())
 	b.run(t)
+	a.client.CloseIdleConnections()
+	b.client.CloseIdleConnections()
 	assert.Equal(t, 200, a.post("x").status)
 	assert.Equal(t, 200, b.post("x").status)
 }
