@@ -47,6 +47,7 @@ type cursor struct {
 	turn    uint64 // number of the slot being written
 	dirty   bool   // written since the last fdatasync
 	syncing bool   // an fdatasync runs; the file is left alone
+	slot    []byte // scratch
 	failed  bool   // the file is missing or cannot be trusted; make it again
 }
 
@@ -163,7 +164,8 @@ func (c *cursor) write() {
 	if c.syncing || c.failed {
 		return
 	}
-	if _, err := c.file.WriteAt(appendSlot(nil, c.turn, c.pos, c.end.Load()), int64(c.turn%2)*slotSpacing); err != nil {
+	c.slot = appendSlot(c.slot[:0], c.turn, c.pos, c.end.Load())
+	if _, err := c.file.WriteAt(c.slot, int64(c.turn%2)*slotSpacing); err != nil {
 		c.failed = true
 	}
 }

@@ -53,6 +53,7 @@ func (t *Torn) Unwrap() error { return t.Err }
 type FS struct {
 	mu    sync.Mutex
 	fault func(op Op, name string) error
+	slow  map[Op]<-chan struct{}
 	room  int64 // octets it can hold; below 0 is no bound
 	used  int64
 	gone  bool
@@ -89,7 +90,7 @@ type write struct {
 func New() *FS {
 	return &FS{
 		room: -1, names: map[string]*inode{}, disk: map[string]*inode{}, dirs: map[string]bool{},
-		held: map[string]bool{}, count: map[Op]int{},
+		held: map[string]bool{}, count: map[Op]int{}, slow: map[Op]<-chan struct{}{},
 	}
 }
 
@@ -100,6 +101,13 @@ func (s *FS) Inject(f func(op Op, name string) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = f
+}
+
+// Slow makes every later call of op wait until release is closed, or nil is given.
+func (s *FS) Slow(op Op, release <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slow[op] = release
 }
 
 // Room sets how many octets fit; below 0 is no bound.
@@ -164,6 +172,11 @@ func (n *inode) size() int64 { return max(int64(len(n.data)), n.allocated) }
 func (s *FS) enter(op Op, name string) error {
 	s.mu.Lock()
 	s.count[op]++
+	if ch := s.slow[op]; ch != nil {
+		s.mu.Unlock()
+		<-ch
+		s.mu.Lock()
+	}
 	if s.gone {
 		return &fs.PathError{Op: string(op), Path: name, Err: syscall.EIO}
 	}
