@@ -128,6 +128,13 @@ func split(v kit.Vendor, body []byte, each func(data []byte) error) error {
 			failed = each(data)
 		}
 	}
+	if one := add; v.Unpack != nil {
+		add = func(data []byte) {
+			if !v.Unpack(data, one) {
+				one(data)
+			}
+		}
+	}
 	switch v.Shape {
 	case kit.Body:
 		if v.Hook != nil && v.Hook.Read != nil {

@@ -35,6 +35,10 @@ type Vendor struct {
 	// Poll says how the vendor's API is read. Optional: without it the vendor cannot be
 	// polled.
 	Poll *Poll
+	// Unpack takes apart a value that is no event but an answer of the vendor's API, for
+	// those who have kept one: it calls add for every event in it and reports true. It
+	// reports false, without a call, when value is anything else. Optional.
+	Unpack func(value []byte, add func(event []byte)) bool
 }
 
 // Shape is how events are separated outside of a listener.
