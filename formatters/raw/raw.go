@@ -3,6 +3,7 @@ package raw
 
 import (
 	"bytes"
+	"unicode/utf8"
 
 	"github.com/siemfwd/siemfwd/formatters/text"
 	"github.com/siemfwd/siemfwd/forwarder/record"
@@ -38,19 +39,29 @@ func (f Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, e
 	case f.Multiline:
 		return append(dst, text.Cut(raw, limit)...), nil
 	}
-	for {
-		n := clean(raw)
-		if n > limit {
-			return append(dst, text.Cut(raw[:n], limit)...), nil
-		}
-		dst, raw, limit = append(dst, raw[:n]...), raw[n:], limit-n
-		if len(raw) == 0 || limit < len("#ooo") {
-			return dst, nil
-		}
-		dst = append(dst, '#', '0', '0'+raw[0]>>3, '0'+raw[0]&7)
-		raw, limit = raw[1:], limit-len("#ooo")
+	n := clean(raw)
+	if n > limit {
+		return append(dst, text.Cut(raw[:n], limit)...), nil
 	}
+	dst, raw, limit = append(dst, raw[:n]...), raw[n:], limit-n
+	for i, c := range raw {
+		switch {
+		case separates(c) && limit >= len("#ooo"):
+			dst, limit = append(dst, '#', '0', '0'+c>>3, '0'+c&7), limit-len("#ooo")
+		case separates(c) || limit == 0:
+			return dst, nil
+		default:
+			if utf8.RuneStart(c) && limit < utf8.UTFMax && len(text.Cut(raw[i:], limit)) == 0 {
+				return dst, nil
+			}
+			dst, limit = append(dst, c), limit-1
+		}
+	}
+	return dst, nil
 }
+
+// separates reports whether c ends an event for some receiver of lines.
+func separates(c byte) bool { return c == '\n' || c == '\r' || c == 0 }
 
 // clean is the number of bytes before the first that separates events.
 func clean(s []byte) int {
@@ -63,7 +74,7 @@ func clean(s []byte) int {
 }
 
 func trim(s []byte) []byte {
-	for len(s) > 0 && (s[len(s)-1] == '\n' || s[len(s)-1] == '\r' || s[len(s)-1] == 0) {
+	for len(s) > 0 && (separates(s[len(s)-1])) {
 		s = s[:len(s)-1]
 	}
 	return s

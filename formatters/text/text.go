@@ -64,7 +64,7 @@ func AppendLine(dst, s []byte, esc Stops, lf bool, limit int) []byte {
 			switch {
 			case c >= utf8.RuneSelf:
 				var size int
-				dst, size = AppendRune(dst, s)
+				dst, size = appendRune(dst, s)
 				s = s[size:]
 			case c == '\t', c == '\n' && lf:
 				dst, s = append(dst, c), s[1:]
@@ -96,9 +96,9 @@ func (t Stops) has(c byte) bool {
 	return byte(t.a) == c || byte(t.b) == c || byte(t.c) == c
 }
 
-// AppendRune appends the first rune of s, which is not empty, and returns how many
+// appendRune appends the first rune of s, which is not empty, and returns how many
 // bytes of s it took. A bad byte is appended as U+FFFD.
-func AppendRune(dst, s []byte) ([]byte, int) {
+func appendRune(dst, s []byte) ([]byte, int) {
 	r, size := utf8.DecodeRune(s)
 	if r == utf8.RuneError && size == 1 {
 		return append(dst, Replacement...), 1

@@ -91,7 +91,7 @@ func IPv6(s []byte) bool {
 		}
 		if n < len(s) && s[n] == '.' {
 			groups += 2
-			return IPv4(s) && (groups == 8 || gap && groups < 8)
+			return IPv4(s) && groups <= 8 && gap == (groups < 8)
 		}
 		if n == 0 || n > 4 {
 			return false
@@ -110,7 +110,7 @@ func IPv6(s []byte) bool {
 			gap, s = true, s[1:]
 		}
 	}
-	return groups == 8 || gap && groups < 8
+	return groups <= 8 && gap == (groups < 8)
 }
 
 func hex(c byte) bool { return c-'0' <= 9 || c|0x20-'a' <= 5 }

@@ -1,0 +1,166 @@
+package cef_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/siemfwd/siemfwd/formatters/cef"
+	"github.com/siemfwd/siemfwd/forwarder/record"
+)
+
+func render(t *testing.T, r *record.Record) event {
+	t.Helper()
+	line, err := cef.Formatter{}.Append(nil, r)
+	require.NoError(t, err)
+	return mustParse(t, line)
+}
+
+// order is the one order of keys; those between which the contract leaves a choice
+// stand where this package puts them.
+var order = strings.Fields(`rt start end externalId src c6a2 c6a2Label shost spt smac suser suid sntdom spriv
+	dst c6a3 c6a3Label dhost dpt dmac duser duid destinationServiceName deviceExternalId deviceFacility dvc dvchost proto app
+	fname filePath fsize fileHash fileType fileId sproc spid dproc dpid act outcome cat cnt in out
+	cn1 cn1Label cn2 cn2Label cn3 cn3Label cs1 cs1Label cs2 cs2Label cs3 cs3Label cs4 cs4Label cs5 cs5Label cs6 cs6Label
+	cfp1 cfp1Label cfp2 cfp2Label cfp3 cfp3Label cfp4 cfp4Label c6a1 c6a1Label c6a4 c6a4Label
+	flexNumber1 flexNumber1Label flexNumber2 flexNumber2Label flexString1 flexString1Label flexString2 flexString2Label
+	flexDate1 flexDate1Label deviceCustomDate1 deviceCustomDate1Label deviceCustomDate2 deviceCustomDate2Label
+	request requestContext requestMethod requestClientApplication reason msg`)
+
+// fill sets everything a record can say; ip is every address.
+func fill(ip string) *record.Record {
+	at := record.Unix(1700000000123000000, 3)
+	r := &record.Record{
+		Vendor: []byte("v"), Product: []byte("p"), Version: []byte("1"), Class: []byte("c"), Name: []byte("n"), Severity: 7,
+		Time: at, ID: []byte("id"), Category: []byte("cat"), Action: []byte("act"), Outcome: []byte("outcome"), Message: []byte("msg"),
+	}
+	for k := range record.Key(len(record.Keys)) {
+		switch record.Keys[k].Kind {
+		case record.FactTime:
+			r.SetTime(k, at)
+		case record.FactNumber:
+			r.Set(k, []byte("42"))
+		case record.FactIP:
+			r.Set(k, []byte(ip))
+		default:
+			r.Set(k, []byte(record.Keys[k].Name))
+		}
+	}
+	r.Set(record.SrcMAC, []byte("00:50:56:c0:00:08"))
+	r.Set(record.DstMAC, []byte("00:50:56:c0:00:08"))
+	for s := range record.Slot(len(record.Slots)) {
+		switch k := lookup(record.Slots[s].CEF); k.Type {
+		case cef.Timestamp:
+			r.SetSlotTime(s, "label", at)
+		case cef.IPv6:
+			r.SetSlot(s, "label", []byte("2001:db8::5"))
+		default:
+			r.SetSlot(s, "label", []byte("7"))
+		}
+	}
+	return r
+}
+
+func TestEverythingStandsInItsOrder(t *testing.T) {
+	without := func(drop ...string) []string {
+		return slices.DeleteFunc(slices.Clone(order), func(k string) bool { return slices.Contains(drop, k) })
+	}
+	e := render(t, fill("192.0.2.1"))
+	assert.Equal(t, without("c6a2", "c6a2Label", "c6a3", "c6a3Label"), e.keys)
+	e = render(t, fill("2001:db8::1"))
+	assert.Equal(t, without("src", "dst", "dvc"), e.keys)
+	assert.Equal(t, "2001:db8::5", e.values["c6a1"], "a slot of the record's own goes before the device's address")
+}
+
+func TestEveryKeyExists(t *testing.T) {
+	for _, k := range record.Keys {
+		if k.CEF != "" {
+			assert.Contains(t, order, k.CEF, k.Name)
+		}
+	}
+	for _, key := range order {
+		k, ok := cef.Lookup(key)
+		assert.Truef(t, ok && !k.Consumer, key)
+	}
+}
+
+func TestFacts(t *testing.T) {
+	r := &record.Record{Received: time.UnixMilli(1700000000999)}
+	assert.Equal(t, map[string]string{"rt": "1700000000999"}, render(t, r).values, "no event time: when it was received")
+
+	r.Host = []byte("ec1")
+	r.SetTime(record.ObjectCreated, record.Unix(1600000000000000000, 0))
+	r.Set(record.DeviceIP, []byte("2001:db8::3"))
+	r.Set(record.DstIP, []byte("fw1"))
+	r.Set(record.BytesIn, []byte("5000000000"))
+	r.Set(record.FileSize, []byte("6000000000"))
+	r.Set(record.BytesOut, []byte("many"))
+	r.SetSlot(record.CN1, "Own", []byte("1"))
+	r.SetSlot(record.CN3, "NoNumber", []byte("Once"))
+	r.SetSlot(record.CS1, "Blank", []byte("  "))
+	assert.Equal(t, map[string]string{
+		"rt": "1700000000999", "start": "1600000000000", "dvchost": "ec1",
+		"cn1": "1", "cn1Label": "Own", "cn2": "6000000000", "cn2Label": "fileSize",
+		"c6a1": "2001:db8::3", "c6a1Label": "Device IPv6 Address",
+	}, render(t, r).values)
+
+	r.SetTime(record.Start, record.Unix(-1, 9))
+	r.Set(record.DeviceHost, []byte("named"))
+	e := render(t, r)
+	assert.Equal(t, "-1", e.values["start"], "start goes before object.created, and never moves into the future")
+	assert.Equal(t, "named", e.values["dvchost"])
+}
+
+func TestWideIntegersTakeFreeSlots(t *testing.T) {
+	r := &record.Record{}
+	for _, k := range []record.Key{record.BytesIn, record.BytesOut, record.FileSize, record.Count} {
+		r.Set(k, []byte("5000000000"))
+	}
+	e := render(t, r)
+	assert.Equal(t, []string{"cn1", "cn1Label", "cn2", "cn2Label", "cn3", "cn3Label"}, e.keys)
+	assert.Equal(t, []string{"fileSize", "baseEventCount", "bytesIn"}, []string{e.values["cn1Label"], e.values["cn2Label"], e.values["cn3Label"]})
+}
+
+func TestAppendMax(t *testing.T) {
+	r := fill("2001:db8::1")
+	r.Message = []byte(strings.Repeat(`a=\ é`+"\n", 100))
+	whole, err := cef.Formatter{}.Append(nil, r)
+	require.NoError(t, err)
+	full := mustParse(t, whole)
+	head := len("CEF:0|v|p|1|c|n|7|")
+	for limit := range len(whole) + 2 {
+		line, err := cef.Formatter{}.AppendMax([]byte("kept"), r, limit)
+		require.Equal(t, "kept", string(line[:4]))
+		if limit < head {
+			require.Error(t, err)
+			require.Len(t, line, 4)
+			continue
+		}
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(line)-4, limit)
+		e := mustParse(t, line[4:])
+		for _, key := range e.keys {
+			if key == "msg" {
+				require.True(t, strings.HasPrefix(full.values[key], e.values[key]))
+				continue
+			}
+			require.Equal(t, full.values[key], e.values[key], "only the message is cut")
+			if lookup(key+"Label").Name != "" {
+				require.Contains(t, e.keys, key+"Label", "a slot keeps its label")
+			}
+		}
+	}
+}
+
+func TestFormatterAllocatesNothing(t *testing.T) {
+	for _, ip := range []string{"192.0.2.1", "2001:db8::1"} {
+		r := fill(ip)
+		r.Set(record.BytesIn, []byte("5000000000"))
+		buf := make([]byte, 0, 4096)
+		assert.Zero(t, testing.AllocsPerRun(100, func() { buf, _ = cef.Formatter{}.Append(buf[:0], r) }))
+	}
+}
