@@ -137,13 +137,13 @@ func (k *KV) key(at int) bool {
 		for i := range k.Order[k.ID] {
 			next := &k.Order[k.ID][i]
 			if n := len(next.Text); n > 0 && len(b)-at >= n && string(b[at:at+n]) == next.Text {
-				return k.foundKey(at, at+n-1, skipWhite(b, at+n), next.ID)
+				return k.foundKey(at, at+n-1, at+n, next.ID)
 			}
 		}
 	}
 	if n := bytes.IndexByte(b[at:min(at+longKey, len(b))], '='); n > 0 {
 		if id := k.Known(b[at : at+n]); id > 0 {
-			return k.foundKey(at, at+n, skipWhite(b, at+n+1), id)
+			return k.foundKey(at, at+n, at+n+1, id)
 		}
 	}
 	return k.anyKey(at)
@@ -165,7 +165,7 @@ func (k *KV) anyKey(at int) bool {
 	}
 	switch b[i] {
 	case '=':
-		return k.foundKey(at, to, skipWhite(b, i+1), k.Known(b[at:to]))
+		return k.foundKey(at, to, i+1, k.Known(b[at:to]))
 	case '[':
 		id := k.Known(b[at:to])
 		if k.List == nil || !k.List(id, b[at:to]) {
@@ -180,6 +180,9 @@ func (k *KV) anyKey(at int) bool {
 
 func (k *KV) foundKey(from, to, value, id int) bool {
 	n := &k.next
+	if value < len(k.Text) && k.Text[value] <= ' ' {
+		value = skipWhite(k.Text, value)
+	}
 	n.from, n.to, n.value, n.id, n.noEquals = from, to, value, id, false
 	k.found = true
 	return true
@@ -189,13 +192,18 @@ func (k *KV) foundKey(from, to, value, id int) bool {
 // separator and another pair, which is then found.
 func (k *KV) ends(at int) bool {
 	b := k.Text
-	if at = skipWhite(b, at); at == len(b) {
+	if at < len(b) && b[at] <= ' ' {
+		at = skipWhite(b, at)
+	}
+	if at == len(b) {
 		return true
 	}
 	if b[at] != ',' {
 		return false
 	}
-	at = skipSeparators(b, at+1)
+	if at++; at < len(b) && (b[at] <= ' ' || b[at] == ',') {
+		at = skipSeparators(b, at)
+	}
 	return at == len(b) || k.key(at)
 }
 
@@ -222,14 +230,18 @@ func (k *KV) bare(at int, known bool) {
 			break
 		}
 		n += i
-		i = skipSeparators(b, n+1)
+		if i = n + 1; i < len(b) && (b[i] <= ' ' || b[i] == ',') {
+			i = skipSeparators(b, i)
+		}
 		if i == len(b) || k.key(i) && (!known || k.next.id > 0) {
 			end = n
 			break
 		}
 		k.found = false
 	}
-	k.Value = trim(b[at:end])
+	if k.Value = b[at:end:end]; end > at && (b[at] <= ' ' || b[end-1] <= ' ') {
+		k.Value = trim(k.Value)
+	}
 	k.Quotes = k.quoteFrom(at) < end
 }
 
@@ -249,7 +261,9 @@ func (k *KV) quoted(at int) {
 			continue
 		}
 		if k.ends(i + 1) {
-			k.Value = trim(b[at+1 : i])
+			if k.Value = b[at+1 : i : i]; i > at+1 && (b[at+1] <= ' ' || b[i-1] <= ' ') {
+				k.Value = trim(k.Value)
+			}
 			return
 		}
 		if opensNext(b[at+1 : i]) {

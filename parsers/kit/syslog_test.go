@@ -18,13 +18,13 @@ var received = time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC)
 
 // header is a Header for the eye.
 type header struct {
-	pri                  int // -1: none
-	v5424                bool
-	time                 string
-	host, app, pid, msg  string
-	sd, loose            string
-	body                 string
-	badTime, untaggedToo bool
+	pri                 int // -1: none
+	v5424               bool
+	time                string
+	host, app, pid, msg string
+	sd, loose           string
+	body                string
+	badTime             bool
 }
 
 func TestReadHeader(t *testing.T) {

@@ -108,7 +108,7 @@ func leapYear(y int) bool { return y%4 == 0 && (y%100 != 0 || y%400 == 0) }
 // the offset of its zone.
 type stamp struct{ mon, day, sec, frac, digits, off int }
 
-func (s stamp) in(year int) (record.Time, bool) {
+func (s *stamp) in(year int) (record.Time, bool) {
 	return instant(year, s.mon, s.day, s.sec-s.off, s.frac, s.digits, s.sec)
 }
 
@@ -126,13 +126,19 @@ func cutStamp(b []byte) (s stamp, rest []byte, ok bool) {
 }
 
 // closest finds the latest year in which s is at most 24 hours after received.
-func (s stamp) closest(received time.Time, zone *time.Location) (record.Time, bool) {
+func (s *stamp) closest(received time.Time, zone *time.Location) (record.Time, bool) {
 	const day = 24 * int64(time.Hour)
 	now, year := received.UnixNano(), received.Year()
 	y := year
 	if date(y, s.mon, s.day) {
-		if t, ok := s.in(y); ok && now-t.Nanos > 362*day {
+		t, ok := s.in(y)
+		ago := now - t.Nanos
+		switch {
+		case !ok:
+		case ago > 362*day:
 			y++ // New Year is near
+		case ago > widest:
+			return InZone(t, zone, received), true
 		}
 	}
 	// A 29 February may be eight years back.

@@ -308,13 +308,15 @@ const mostJoined = 1024
 // joined is a list for display: its distinct items with ", " between them.
 func (in *incident) joined(k key) []byte {
 	all := in.items(k)
-	all = all[:min(len(all), mostJoined)]
+	switch {
+	case len(all) == 0:
+		return nil
+	case len(all) > mostJoined:
+		all = all[:mostJoined]
+	}
 	size := 0
 	for i := range all {
 		size += len(all[i].Text) + 2
-	}
-	if size == 0 {
-		return nil
 	}
 	var only []byte
 	b := in.r.Begin(size)

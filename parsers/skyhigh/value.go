@@ -11,13 +11,17 @@ import (
 // add appends a field for one pair, typed. name is the key as it was written, value is
 // decoded and trimmed; quotes says that it may hold quotes.
 func (in *incident) add(k key, name, value []byte, quoted, quotes bool) {
-	r := in.r
+	n := len(in.r.Fields)
+	if k != otherKey && in.at[k] == 0 {
+		in.at[k] = int32(n) + 1
+		in.typed(k, record.Bytes(keyNames[k]), value, quoted, in.clean && !quotes)
+		return
+	}
 	if k != otherKey {
 		name = record.Bytes(keyNames[k])
 	} else {
-		name = canonical(r, name)
+		name = canonical(in.r, name)
 	}
-	n := len(r.Fields)
 	in.typed(k, name, value, quoted, in.clean && !quotes)
 	in.place(k, n)
 }
@@ -229,24 +233,24 @@ func (in *incident) split(b []byte, plain, quotes bool) {
 	if quotes && bytes.Count(b, []byte{'"'})%2 != 0 {
 		quotes = false
 	}
-	spaced := nextComma(b, 0, true, quotes) < len(b)
-	if plain && spaced {
+	first := nextComma(b, 0, false, quotes)
+	spaced := first+1 < len(b) && (b[first+1] <= ' ' || nextComma(b, first+1, true, quotes) < len(b))
+	for at := first; plain && spaced; {
 		// The common case.
-		for at := 0; ; {
-			n := bytes.IndexByte(b[at:], ',')
-			if n < 0 {
-				break
+		if at+1 < len(b) && b[at+1] == ' ' {
+			r.AddPlain(nil, record.String, b[:at:at])
+			for b = b[at+2:]; len(b) > 0 && b[0] == ' '; {
+				b = b[1:]
 			}
-			if at += n; at+1 < len(b) && b[at+1] == ' ' {
-				r.AddPlain(nil, record.String, b[:at:at])
-				for b = b[at+2:]; len(b) > 0 && b[0] == ' '; {
-					b = b[1:]
-				}
-				at = 0
-				continue
-			}
+			at = 0
+		} else {
 			at++
 		}
+		n := bytes.IndexByte(b[at:], ',')
+		if n < 0 {
+			break
+		}
+		at += n
 	}
 	for at := 0; at <= len(b); {
 		end := nextComma(b, at, spaced, quotes)
@@ -319,18 +323,16 @@ func trim(b []byte) []byte {
 
 // clean reports whether b is printable ASCII without backslash.
 func clean(b []byte) bool {
-	if bytes.IndexByte(b, '\\') >= 0 || bytes.IndexByte(b, 0x7f) >= 0 {
-		return false
-	}
 	const low, high = ' ' * 0x0101010101010101, 0x8080808080808080
-	odd := uint64(0)
+	all, odd := b, uint64(0)
 	for ; len(b) >= 32; b = b[32:] {
-		w, x := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-		y, z := binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+		p := (*[32]byte)(b)
+		w, x := binary.LittleEndian.Uint64(p[0:]), binary.LittleEndian.Uint64(p[8:])
+		y, z := binary.LittleEndian.Uint64(p[16:]), binary.LittleEndian.Uint64(p[24:])
 		odd |= w | (w - low) | x | (x - low) | y | (y - low) | z | (z - low)
 	}
 	for _, c := range b {
 		odd |= uint64(c) | (uint64(c) - ' ')
 	}
-	return odd&high == 0
+	return odd&high == 0 && bytes.IndexByte(all, '\\') < 0 && bytes.IndexByte(all, 0x7f) < 0
 }
