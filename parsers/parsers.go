@@ -8,16 +8,21 @@ import (
 	"github.com/siemfwd/siemfwd/parsers/skyhigh"
 )
 
-// All lists every vendor, one line each.
-func All() []kit.Vendor {
+// products are the vendors with a format of their own, one line each.
+func products() []kit.Vendor {
 	return []kit.Vendor{
 		skyhigh.Vendor,
 		datatheorem.Vendor,
-		generic.JSON,
-		generic.HEC(datatheorem.Vendor),
-		generic.Syslog,
-		generic.Text,
 	}
+}
+
+// All lists every vendor: the products, then the generic readers.
+func All() []kit.Vendor {
+	all := products()
+	hec := generic.HEC(all...)
+	known := append(products(), generic.CEF, generic.LEEF, hec, generic.JSON, generic.KV)
+	return append(all, generic.CEF, generic.LEEF, generic.JSON, generic.KV, hec, generic.Syslog, generic.Text,
+		generic.Auto(known...))
 }
 
 // ByName finds a vendor by the word after `vendor:`.
