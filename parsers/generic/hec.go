@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/siemfwd/siemfwd/forwarder/event"
@@ -19,10 +20,12 @@ var hecSamples embed.FS
 //
 //	{"time": 1767607200.123, "host": "…", "source": "…", "sourcetype": "…", "index": "…", "event": …, "fields": {…}}
 //
-// An envelope that one of others recognises is read as that vendor's. Of any other, an
-// event that is an object is read as vendor json reads it; the envelope's own members
-// stand behind the event's among the fields.
+// An envelope that one of others recognises is read as that vendor's; only vendors with
+// a Hook are asked, whose deliveries may have this shape. Of any other, an event that
+// is an object is read as vendor json reads it; the envelope's own members stand behind
+// the event's among the fields.
 func HEC(others ...kit.Vendor) kit.Vendor {
+	others = slices.DeleteFunc(slices.Clone(others), func(v kit.Vendor) bool { return v.Hook == nil || v.Detect == nil })
 	hook := hecHook
 	hook.Read = func(body []byte, add func(data []byte, key event.Key)) *kit.Answer {
 		return readHEC(body, others, add)
@@ -47,7 +50,7 @@ func HEC(others ...kit.Vendor) kit.Vendor {
 // recognise returns the vendor whose envelope it is, or nil.
 func recognise(others []kit.Vendor, envelope []byte) *kit.Vendor {
 	for i := range others {
-		if o := &others[i]; o.Detect != nil && o.Detect(envelope) {
+		if o := &others[i]; o.Detect(envelope) {
 			return o
 		}
 	}
@@ -56,7 +59,7 @@ func recognise(others []kit.Vendor, envelope []byte) *kit.Vendor {
 
 // keyOf is the key that the vendor of an envelope gives its deliveries.
 func keyOf(others []kit.Vendor, envelope []byte) (key event.Key) {
-	if o := recognise(others, envelope); o != nil && o.Hook != nil && o.Hook.Read != nil {
+	if o := recognise(others, envelope); o != nil && o.Hook.Read != nil {
 		o.Hook.Read(envelope, func(_ []byte, k event.Key) { key = k })
 	}
 	return key
@@ -235,7 +238,7 @@ func parseHEC(r *record.Record, raw []byte) error {
 		r.Message = e
 	}
 	fallback(r, "HEC", "hec")
-	setIdentity(r, "hec|", e)
+	setIdentity(r, "hec|", raw)
 	return nil
 }
 

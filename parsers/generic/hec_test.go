@@ -34,7 +34,7 @@ func TestHECParse(t *testing.T) {
 	assert.True(t, r.Time.IsZero())
 
 	r = readAs(t, hec, `{"event":{"id":"1","x":2},"source":"level"}`)
-	assert.Equal(t, `hec|s|{"id":"1","x":2}`, string(r.Identity))
+	assert.Equal(t, `hec|s|{"event":{"id":"1","x":2},"source":"level"}`, string(r.Identity))
 
 	for _, raw := range []string{``, `[]`, `{"a":1}`, `{"event":`, `{"event":"x"`, `{"event":"x"} y`, `{"event":{"a":1},"x":}`} {
 		var r record.Record

@@ -172,7 +172,7 @@ func topPlace(name []byte) place {
 		return placeCategory
 	case "action":
 		return placeAction
-	case "outcome", "result", "status":
+	case "outcome", "result":
 		return placeOutcome
 	case "user", "username", "user_name", "userName":
 		return fact(record.UserName)
