@@ -84,6 +84,23 @@ func ParseStamp3164(text []byte, received time.Time, zone *time.Location) (recor
 	return s.closest(received, zone)
 }
 
+// ParseAny reads a time in any of the forms above and of ParseEpoch, where it is not
+// known which. What has no zone is in zone, what has no year takes it from received.
+func ParseAny(text []byte, received time.Time, zone *time.Location) (record.Time, bool) {
+	if t, ok := ParseEpoch(text); ok {
+		return t, true
+	}
+	t, z, rest, ok := cutTime(text)
+	if ok && len(rest) == 0 {
+		if z == ZoneNone {
+			t = InZone(t, zone, received)
+		}
+		return t, true
+	}
+	t, _, rest, ok = bsdStamp(text, &arrival{received: received, zone: zone})
+	return t, ok && len(rest) == 0
+}
+
 // ParseEpoch reads a number of seconds, milliseconds or nanoseconds since 1970, told
 // apart by magnitude: below 13569465600 seconds, below 253402300800000 milliseconds,
 // else nanoseconds. A fraction and an exponent are allowed. Negative numbers, and
@@ -119,5 +136,5 @@ func AddTime(r *record.Record, name []byte, t record.Time) {
 
 // TimeText is the text AddTime gives t; it lives as long as the record's event.
 func TimeText(r *record.Record, t record.Time) []byte {
-	return r.End(appendTime(r.Begin(len("2006-01-02T15:04:05.999999999Z")), t))
+	return r.End(t.AppendJSON(r.Begin(len("2006-01-02T15:04:05.999999999Z"))))
 }
