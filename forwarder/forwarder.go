@@ -206,8 +206,10 @@ func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source,
 // formatOptions turns a sink's common keys into what a formatter is made with.
 func formatOptions(c *config.Sink, host string) formatters.Options {
 	header := c.Header
-	if c.Format == formatters.RFC5424 || c.Format == formatters.RFC3164 {
-		header = "" // such a format is a header itself
+	for _, f := range formatters.Names() {
+		if f.Name == c.Format && !f.Headed {
+			header = "" // the format is a header itself, or goes out as it came
+		}
 	}
 	return formatters.Options{Header: header, Facility: c.Facility, Host: host, FixedHost: c.Host, SDID: c.SDID,
 		App: "siemfwd", Raw: c.Raw, MaxSize: int(c.MaxSize)}
@@ -269,6 +271,7 @@ func (f *Forwarder) Run(ctx context.Context, ready func()) error {
 	defer grace.Stop()
 	sources.Wait()
 	lanes.Wait()
+	f.log.Info("stopped")
 	return nil
 }
 
