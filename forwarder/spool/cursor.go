@@ -128,7 +128,7 @@ func (c *cursor) load() bool {
 		b := make([]byte, cursorSize)
 		read(c.file, b, i*slotSpacing)
 		turn, p, end, ok := parseSlot(b)
-		if !ok {
+		if !ok || turn%2 != uint64(i) {
 			continue
 		}
 		c.seen = max(c.seen, end, p.Index)
@@ -212,8 +212,9 @@ func (c *cursor) sync(fs FS) error {
 		}
 	}
 	if again || err != nil {
+		turn += 2 - turn%2
 		var made File
-		if made, err = makeCursor(fs, c.path, appendSlot(nil, turn+1, pos, c.end.Load())); err == nil {
+		if made, err = makeCursor(fs, c.path, turn, pos, c.end.Load()); err == nil {
 			turn += 2
 			if f != nil {
 				_ = f.Close()
@@ -234,8 +235,9 @@ func (c *cursor) sync(fs FS) error {
 	return nil
 }
 
-// makeCursor writes a new cursor file, durable, with both slots filled.
-func makeCursor(fs FS, path string, slot []byte) (File, error) {
+// makeCursor writes a new cursor file, durable, with both slots filled. turn is
+// that of the first one.
+func makeCursor(fs FS, path string, turn uint64, pos Pos, end uint64) (File, error) {
 	tmp := path + tmpExt
 	f, err := fs.Create(tmp)
 	if err != nil {
@@ -243,7 +245,7 @@ func makeCursor(fs FS, path string, slot []byte) (File, error) {
 	}
 	for i := range int64(2) {
 		if err == nil {
-			_, err = f.WriteAt(slot, i*slotSpacing)
+			_, err = f.WriteAt(appendSlot(nil, turn+uint64(i), pos, end), i*slotSpacing)
 		}
 	}
 	if err == nil {

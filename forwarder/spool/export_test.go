@@ -1,5 +1,7 @@
 package spool
 
+import "github.com/siemfwd/siemfwd/forwarder/event"
+
 // HeaderSize is the least a frame has before its payload.
 const HeaderSize = headerSize
 
@@ -10,4 +12,23 @@ func IsFrame(b []byte) bool {
 	}
 	h, ok := parseHeader(b)
 	return ok && h.size == len(b) && intact(b)
+}
+
+// AppendEvent appends a frame.
+func AppendEvent(dst []byte, index uint64, r *event.Raw) []byte {
+	return appendEvent(dst, &stamp{salt: 1, flags: flagLast}, index, r)
+}
+
+// ParseEvent reads a frame that is alone in b. The checksum is not compared: no
+// fuzzer guesses it.
+func ParseEvent(b []byte) (r event.Raw, index uint64, ok bool) {
+	if len(b) < headerSize {
+		return r, 0, false
+	}
+	h, ok := parseHeader(b)
+	if !ok || h.size != len(b) || h.kind != kindEvent {
+		return r, 0, false
+	}
+	ok = h.decode(b, &r)
+	return r, h.index, ok
 }

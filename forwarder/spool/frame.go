@@ -261,18 +261,20 @@ func seal(f []byte, kind, flags byte, extra int, salt uint32, index uint64, nano
 	binary.LittleEndian.PutUint32(h, crc32.Update(0, castagnoli, f[4:]))
 }
 
+// maxSeconds from 1970 are sure to fit into 64 bits of nanoseconds.
+const maxSeconds = math.MaxInt64/1_000_000_000 - 1
+
 // toNano is t in nanoseconds since 1970, noTime when that cannot be said.
 func toNano(t time.Time) int64 {
-	const most = math.MaxInt64/1_000_000_000 - 1
 	s := t.Unix()
-	if s > most || s < -most {
+	if s >= maxSeconds || s <= -maxSeconds {
 		return noTime
 	}
 	return s*1_000_000_000 + int64(t.Nanosecond())
 }
 
 func fromNano(n int64) time.Time {
-	if n == noTime {
+	if n <= -maxSeconds*1_000_000_000+999_999_999 || n >= maxSeconds*1_000_000_000 {
 		return time.Time{}
 	}
 	return time.Unix(0, n).UTC()

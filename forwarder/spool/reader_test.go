@@ -214,7 +214,7 @@ func TestNothingIsReadBeforeItIsDurable(t *testing.T) {
 }
 
 func TestRange(t *testing.T) {
-	s := open(t, t.TempDir(), spool.Options{Segment: 500, Keep: 100 * 365 * 24 * time.Hour})
+	s := open(t, t.TempDir(), spool.Options{Segment: 500, Keep: century})
 	for i := 0; i < 100; i += 5 {
 		require.NoError(t, s.Emit(ctx(t), numbered(i, i+5)))
 	}

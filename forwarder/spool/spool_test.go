@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -14,7 +15,15 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		child(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// century keeps events that claim to be old.
+const century = 100 * 365 * 24 * time.Hour
 
 func open(t testing.TB, dir string, o spool.Options) *spool.Spool {
 	t.Helper()
@@ -41,7 +50,7 @@ func numbered(from, to int) *event.Batch {
 	return b
 }
 
-func ctx(t testing.TB) context.Context {
+func ctx(t interface{ Cleanup(func()) }) context.Context {
 	c, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
 	return c

@@ -1,0 +1,298 @@
+package spool_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/siemfwd/siemfwd/forwarder/event"
+	"github.com/siemfwd/siemfwd/forwarder/spool"
+	"github.com/siemfwd/siemfwd/forwarder/spool/faultfs"
+)
+
+// A failed fdatasync is never tried again on the same file, and what it was for is
+// acknowledged only when it is durable elsewhere.
+func TestFailedSyncIsFinalForItsSegment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := faultfs.New()
+		s := open(t, "/log", spool.Options{FS: fs, Log: testLog(t)})
+		r, err := s.Reader("sink", spool.Oldest)
+		require.NoError(t, err)
+		require.NoError(t, s.Emit(t.Context(), batch("before")))
+		failed := map[string]bool{}
+		failures := 3
+		fs.Inject(func(op faultfs.Op, name string) error {
+			if op == faultfs.Create {
+				delete(failed, name)
+			}
+			if op != faultfs.Sync || !strings.Contains(name, ".seg") {
+				return nil
+			}
+			assert.False(t, failed[name], "%s is synced after a failure", name)
+			if failures--; failures >= 0 {
+				failed[name] = true
+				return syscall.EIO
+			}
+			return nil
+		})
+		b := batch("during", "it")
+		b.Marks = []event.Mark{{Key: "k", Value: []byte("v")}}
+		require.NoError(t, s.Emit(t.Context(), b))
+		require.Negative(t, failures)
+		require.NoError(t, s.Emit(t.Context(), batch("after")))
+		require.Equal(t, []string{"before", "during", "it", "after"}, texts(take(t, r, 4)))
+		require.NoError(t, s.Stats().Err)
+
+		fs = fs.Crash(rand.New(rand.NewPCG(1, 1)))
+		s.Close()
+		s = open(t, "/log", spool.Options{FS: fs})
+		r, err = s.Reader("sink", spool.Oldest)
+		require.NoError(t, err)
+		require.Equal(t, []string{"before", "during", "it", "after"}, texts(take(t, r, 4)))
+		require.Equal(t, "v", string(s.Mark("k")))
+	})
+}
+
+// A disk that stays broken is told to those who wait, and used again when it works.
+func TestBrokenDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := faultfs.New()
+		s := open(t, "/log", spool.Options{FS: fs})
+		fs.Inject(func(op faultfs.Op, name string) error {
+			if op == faultfs.Sync || op == faultfs.Create {
+				return syscall.EIO
+			}
+			return nil
+		})
+		for range 3 {
+			c, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			err := s.Emit(c, batch("lost"))
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorIs(t, err, syscall.EIO)
+			require.ErrorIs(t, s.Stats().Err, syscall.EIO)
+			require.True(t, s.Stats().Full)
+		}
+		fs.Inject(nil)
+		time.Sleep(6 * time.Second)
+		require.NoError(t, s.Stats().Err)
+		require.NoError(t, s.Emit(t.Context(), batch("kept")))
+		// Of a segment that failed with the log closed, Close says so.
+		fs.Inject(func(op faultfs.Op, name string) error {
+			if op == faultfs.Sync {
+				return syscall.EIO
+			}
+			return nil
+		})
+		ticket, err := s.Append(t.Context(), batch("too late"))
+		require.NoError(t, err)
+		require.ErrorIs(t, s.Close(), syscall.EIO)
+		require.ErrorIs(t, s.Wait(t.Context(), ticket), syscall.EIO)
+	})
+}
+
+func TestFullDiskStillHasRoomForCursors(t *testing.T) {
+	fs := faultfs.New()
+	s := open(t, "/log", spool.Options{FS: fs, Segment: 4096})
+	require.NoError(t, s.Emit(ctx(t), numbered(0, 5)))
+	fs.Room(fs.Used())
+	r, err := s.Reader("new", spool.Oldest)
+	require.NoError(t, err)
+	require.NoError(t, r.Commit(take(t, r, 5)[4].Pos))
+	require.NotContains(t, fs.Names(), "/log/reserve")
+	fs.Room(-1)
+	require.NoError(t, s.Close())
+	s = open(t, "/log", spool.Options{FS: fs, Segment: 4096})
+	r, err = s.Reader("new", spool.Oldest)
+	require.NoError(t, err)
+	require.EqualValues(t, 6, r.Position().Index)
+	require.Contains(t, fs.Names(), "/log/reserve")
+}
+
+func TestSegmentRemovedWhileInUse(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, spool.Options{Log: testLog(t)})
+	require.NoError(t, s.Emit(ctx(t), numbered(0, 5)))
+	require.NoError(t, os.Remove(filepath.Join(dir, fmt.Sprintf("%020d.seg", 1))))
+	r, err := s.Reader("sink", spool.Oldest)
+	require.NoError(t, err)
+	var run spool.Run
+	c, cancel := context.WithTimeout(ctx(t), 100*time.Millisecond)
+	require.Error(t, r.Next(c, &run, spool.Limits{}))
+	cancel()
+	require.EqualValues(t, 5, r.Skipped().Damaged)
+	require.NoError(t, s.Emit(ctx(t), numbered(5, 7)))
+	require.Equal(t, []string{"event 5", "event 6"}, texts(take(t, r, 2)))
+}
+
+func TestDamagedCursor(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(data []byte) []byte
+		want string
+	}{
+		{"nothing", func(data []byte) []byte { return data }, "event 7"},
+		{"older slot", func(data []byte) []byte { clear(data[:4096]); return data }, "event 7"},
+		{"newer slot", func(data []byte) []byte { data[4096+20]++; return data }, "event 3"},
+		{"both slots", func(data []byte) []byte { clear(data); return data }, "event 0"},
+		{"empty", func(data []byte) []byte { return []byte{} }, "event 0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fs := faultfs.New()
+				s := open(t, "/log", spool.Options{FS: fs})
+				r, err := s.Reader("sink", spool.Oldest)
+				require.NoError(t, err)
+				require.NoError(t, s.Emit(t.Context(), numbered(0, 10)))
+				got := take(t, r, 10)
+				require.NoError(t, r.Commit(got[2].Pos))
+				time.Sleep(1500 * time.Millisecond)
+				require.NoError(t, r.Commit(got[6].Pos))
+				require.NoError(t, s.Close())
+				fs.Change("/log/cursors/sink.cur", c.do)
+				s = open(t, "/log", spool.Options{FS: fs})
+				r, err = s.Reader("sink", spool.Newest)
+				require.NoError(t, err)
+				require.Equal(t, c.want, texts(take(t, r, 1))[0])
+			})
+		})
+	}
+}
+
+func TestForeignFilesDoNotStopTheStart(t *testing.T) {
+	dir := t.TempDir()
+	o := spool.Options{Segment: 300, Keep: century}
+	s := open(t, dir, o)
+	for i := range 20 {
+		require.NoError(t, s.Emit(ctx(t), numbered(i, i+1)))
+	}
+	require.NoError(t, s.Close())
+	name := func(i int) string { return filepath.Join(dir, fmt.Sprintf("%020d.seg", i)) }
+	first, err := os.ReadFile(name(1))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(name(3), first, 0o600))         // a copy in the middle
+	require.NoError(t, os.WriteFile(name(1_000_000), first, 0o600)) // and at the end
+	require.NoError(t, os.WriteFile(name(2_000_000), []byte("noise"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "note.txt"), nil, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "7.seg"), nil, 0o600))
+	require.NoError(t, os.WriteFile(name(5)+".tmp", first, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cursors", "x"), nil, 0o600))
+	require.NoError(t, os.Mkdir(name(4), 0o700))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "lost+found"), 0o700))
+	require.NoError(t, os.Remove(filepath.Join(dir, "reserve")))
+
+	s = open(t, dir, o)
+	var got []string
+	for e, err := range s.Range(time.Time{}, time.Time{}) {
+		require.NoError(t, err)
+		got = append(got, string(e.Data))
+	}
+	require.Len(t, got, 20)
+	require.Equal(t, "event 19", got[19])
+	require.NoError(t, s.Emit(ctx(t), batch("more")))
+	kept, err := filepath.Glob(filepath.Join(dir, "quarantine", "*"))
+	require.NoError(t, err)
+	require.Len(t, kept, 3)
+}
+
+func TestDirectoryThatCannotBeUsed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(dir, nil, 0o600))
+	_, err := spool.Open(dir, spool.Options{})
+	require.ErrorContains(t, err, dir)
+
+	fs := faultfs.New()
+	fs.Inject(func(op faultfs.Op, name string) error {
+		if op == faultfs.Create && strings.Contains(name, ".seg") {
+			return errors.New("no such luck")
+		}
+		return nil
+	})
+	_, err = spool.Open("/log", spool.Options{FS: fs})
+	require.ErrorContains(t, err, "no such luck")
+	fs.Inject(nil)
+	open(t, "/log", spool.Options{FS: fs})
+}
+
+// childDir is set in the process that TestKill kills.
+const childDir = "SPOOL_TEST_CHILD"
+
+// child emits for ever and says on standard output what was acknowledged.
+func child(dir string) {
+	s, err := spool.Open(dir, spool.Options{Segment: 64 << 10, Keep: century})
+	if err != nil {
+		panic(err)
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	run := s.Stats().Next
+	for i := range 4 {
+		wg.Go(func() {
+			for n := 0; ; n++ {
+				id := fmt.Sprintf("%d-%d-%d", run, i, n)
+				b := batch(id, strings.Repeat("k", n%1000))
+				if n%3 == 0 {
+					b.Marks = []event.Mark{{Key: fmt.Sprint(i), Value: []byte(id)}}
+				}
+				if err := s.Emit(context.Background(), b); err != nil {
+					panic(err)
+				}
+				mu.Lock()
+				fmt.Println(id)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestKill(t *testing.T) {
+	dir := t.TempDir()
+	acked := map[string]bool{}
+	for round := range 5 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), childDir+"="+dir)
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		lines := bufio.NewScanner(out)
+		enough := 50 + rand.IntN(500)
+		for n := 0; lines.Scan(); n++ {
+			acked[lines.Text()] = true
+			if n == enough {
+				require.NoError(t, cmd.Process.Kill())
+			}
+		}
+		require.Error(t, cmd.Wait())
+
+		s := open(t, dir, spool.Options{Keep: century})
+		there := map[string]bool{}
+		for e, err := range s.Range(time.Time{}, time.Time{}) {
+			require.NoError(t, err)
+			there[string(e.Data)] = true
+		}
+		for id := range acked {
+			require.True(t, there[id], "round %d: %s was acknowledged", round, id)
+		}
+		for i := range 4 {
+			require.True(t, there[string(s.Mark(fmt.Sprint(i)))])
+		}
+		require.Zero(t, s.Stats().Damaged)
+		require.NoError(t, s.Close())
+	}
+	require.Greater(t, len(acked), 250)
+}
