@@ -2,6 +2,7 @@ package generic
 
 import (
 	"embed"
+	"time"
 
 	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/parsers/kit"
@@ -9,6 +10,9 @@ import (
 
 //go:embed samples/auto-*.txtar
 var autoSamples embed.FS
+
+// someDay serves detection, for which the year of a header does not matter.
+var someDay = time.Unix(1_700_000_000, 0)
 
 // Auto recognises each event by its content: the first of others that detects it reads
 // it. What nobody recognises is read as syslog, which takes any text.

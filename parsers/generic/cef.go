@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"embed"
 	"errors"
-	"net/netip"
 
 	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/parsers/kit"
@@ -13,60 +12,52 @@ import (
 //go:embed samples/cef-*.txtar
 var cefSamples embed.FS
 
-// CEF reads the ArcSight Common Event Format, with or without a syslog header before
-// it. What the dictionary knows becomes a fact, numbered slots keep their labels, and
-// every pair is a field under the sender's key.
+// CEF reads events in ArcSight's Common Event Format, alone, behind a syslog header or
+// behind other text. The header's values and every key of the dictionary that the record
+// has a place for stand there, so that CEF written from it says the same; all pairs are
+// fields under the sender's keys.
 var CEF = kit.Vendor{
 	Name:    "cef",
 	Product: "any product that writes CEF",
-	Doc:     "ArcSight Common Event Format, with or without a syslog header",
+	Doc:     "CEF events, with or without syslog header: header values, dictionary keys as facts, custom slots with their labels",
 	Parse:   parseCEF,
-	Detect:  func(raw []byte) bool { return bodyMarker(raw) == 'C' },
+	Detect:  detectCEF,
 	Shape:   kit.Lines,
 	Samples: cefSamples,
 }
 
-// bodyMarker tells what stands behind the syslog header, see kit.Marker.
-func bodyMarker(raw []byte) byte {
-	if m := kit.Marker(raw); m != 0 {
-		return m
-	}
-	h := kit.ReadHeader(raw, someDay, nil)
-	return kit.Marker(h.Body)
-}
+var (
+	errNoCEF    = errors.New("no CEF header")
+	errShortCEF = errors.New("CEF header with fewer than seven fields")
+)
 
 func parseCEF(r *record.Record, raw []byte) error {
-	head := kit.ReadHeader(raw, r.Received, r.Zone)
-	if kit.Marker(head.Body) != 'C' {
-		return errors.New("no CEF header")
+	h := kit.ReadHeader(raw, r.Received, r.Zone)
+	at := markerIn(h.Body, 'C')
+	if at < 0 {
+		return errNoCEF
 	}
-	h := kit.ReadCEF(r, head.Body)
-	if h.Fields < 7 {
-		return errors.New("CEF header with fewer than seven fields")
+	c := kit.ReadCEF(r, h.Body[at:])
+	if c.Fields < 7 {
+		return errShortCEF
 	}
-	r.Time, r.Host = head.Time, head.Host
-	r.Vendor, r.Product, r.Version = h.Vendor, h.Product, h.DeviceVersion
-	r.Class, r.Name, r.Severity = h.Class, h.Name, cefSeverity(h.Severity)
-	kit.AddText(r, record.Bytes("deviceVendor"), h.Vendor)
-	kit.AddText(r, record.Bytes("deviceProduct"), h.Product)
-	kit.AddText(r, record.Bytes("deviceVersion"), h.DeviceVersion)
-	kit.AddText(r, record.Bytes("deviceEventClassId"), h.Class)
-	kit.AddText(r, record.Bytes("name"), h.Name)
-	kit.AddText(r, record.Bytes("severity"), h.Severity)
-	var slots slots
-	x := kit.Extension{Rest: h.Extension}
+	takeHeader(r, &h)
+	r.Vendor, r.Product, r.Version, r.Class, r.Name = c.Vendor, c.Product, c.DeviceVersion, c.Class, c.Name
+	r.Severity = cefSeverity(c.Severity)
+	p := places{r: r, of: &cefPlaces}
+	p.text("deviceVendor", c.Vendor)
+	p.text("deviceProduct", c.Product)
+	p.text("deviceVersion", c.DeviceVersion)
+	p.text("deviceEventClassId", c.Class)
+	p.text("name", c.Name)
+	p.text("severity", c.Severity)
+	x := kit.Extension{Rest: c.Extension}
 	for x.Next() {
-		value := x.Text(r)
-		kit.AddText(r, x.Key, value)
-		if !slots.take(x.Key, value) {
-			setCEF(r, x.Key, value)
-		}
+		p.add(x.Key, x.Text(r))
 	}
-	if len(x.Loose) > 0 {
-		r.Warn("loose_text", x.Loose)
-	}
-	slots.set(r)
-	setIdentityText(r, "cef|", head.Body)
+	p.loose(x.Loose)
+	p.finish(h.Time)
+	setIdentityText(r, "cef|", h.Body)
 	return nil
 }
 
@@ -78,140 +69,53 @@ func setIdentityText(r *record.Record, kind string, body []byte) {
 	}
 }
 
-// cefSeverity reads 0–10 or one of the words of the specification.
-func cefSeverity(text []byte) int {
-	switch string(text) {
-	case "Low", "low":
-		return 3
-	case "Medium", "medium":
-		return 5
-	case "High", "high":
-		return 8
-	case "Very-High", "very-high", "Very High":
-		return 10
-	}
-	n := 0
-	for _, c := range text {
-		if c-'0' > 9 || n > 10 {
-			return 0
-		}
-		n = n*10 + int(c-'0')
-	}
-	return min(n, 10)
+func detectCEF(raw []byte) bool {
+	at := markerIn(raw, 'C')
+	return at >= 0 && bytes.Count(raw[at:], []byte{'|'}) >= 6
 }
 
-// cefFacts finds a fact by CEF's name of it.
-var cefFacts = func() map[string]record.Key {
-	m := map[string]record.Key{}
-	for i, info := range record.Keys {
-		if _, taken := m[info.CEF]; info.CEF != "" && !taken {
-			m[info.CEF] = record.Key(i)
-		}
+// markerIn is the offset at which a CEF ('C') or LEEF ('L') event begins in b, or -1.
+func markerIn(b []byte, kind byte) int {
+	word := "CEF:"
+	if kind == 'L' {
+		word = "LEEF:"
 	}
-	return m
-}()
-
-// setCEF puts one pair of an extension where it belongs.
-func setCEF(r *record.Record, key, value []byte) {
-	switch string(key) {
-	case "rt":
-		if t, ok := anyTime(value); ok {
-			r.Time = t
+	for at := 0; ; at++ {
+		n := bytes.Index(b[at:], record.Bytes(word))
+		if n < 0 {
+			return -1
 		}
-	case "externalId":
-		r.ID = value
-	case "cat":
-		r.Category = value
-	case "act":
-		r.Action = value
-	case "outcome":
-		r.Outcome = value
-	case "msg":
-		r.Message = value
-	case "c6a2":
-		setOnce(r, record.SrcIP, value)
-	case "c6a3":
-		setOnce(r, record.DstIP, value)
-	case "dvchost":
-		r.Set(record.DeviceHost, value)
-		if len(r.Host) == 0 {
-			r.Host = value
-		}
-	default:
-		if k, ok := cefFacts[string(key)]; ok {
-			setTyped(r, k, value)
+		if at += n; kit.Marker(b[at:]) == kind && (at == 0 || b[at-1]|0x20-'a' > 'z'-'a') {
+			return at
 		}
 	}
 }
 
-// setTyped sets a fact when the value is of its kind.
-func setTyped(r *record.Record, k record.Key, value []byte) {
-	switch record.Keys[k].Kind {
-	case record.FactTime:
-		if t, ok := anyTime(value); ok {
-			r.SetTime(k, t)
-		}
-	case record.FactIP:
-		if kit.IsIP(value) {
-			r.Set(k, value)
-		}
-	case record.FactNumber:
-		if number(value) {
-			r.Set(k, value)
-		}
-	default:
-		r.Set(k, value)
-	}
+// takeHeader takes what a syslog header says that the event behind it may not. The
+// severity of PRI is the transport's, not the event's.
+func takeHeader(r *record.Record, h *kit.Header) {
+	r.Time, r.Host = h.Time, h.Host
+	r.Syslog.Present, r.Syslog.Facility, r.Syslog.Severity = h.Present, h.Facility, h.Severity
 }
 
-func setOnce(r *record.Record, k record.Key, value []byte) {
-	if _, err := netip.ParseAddr(kit.Text(value)); err == nil && !r.Has(k) {
-		r.Set(k, value)
-	}
-}
-
-func anyTime(text []byte) (record.Time, bool) {
-	if t, ok := kit.ParseEpoch(text); ok {
-		return t, true
-	}
-	return kit.ParseTime(text)
-}
-
-// slots collects numbered slots and their labels, which come in any order.
-type slots [len(record.Slots)]struct{ label, value []byte }
-
-// take keeps the pair if it is a slot's value or label.
-func (s *slots) take(key, value []byte) bool {
-	if len(key) < 3 || key[0] != 'c' && key[0] != 'f' && key[0] != 'd' {
-		return false
-	}
-	name, label := bytes.CutSuffix(key, []byte("Label"))
-	for i := range record.Slots {
-		if record.Slots[i].CEF == string(name) {
-			if label {
-				s[i].label = value
-			} else {
-				s[i].value = value
-			}
-			return true
+// cefSeverity reads a severity as a number or one of the words.
+func cefSeverity(v []byte) int {
+	n, digits := 0, len(v) > 0
+	for _, c := range v {
+		if digits = digits && c-'0' <= 9; digits {
+			n = min(10*n+int(c-'0'), 10)
 		}
 	}
-	return false
-}
-
-func (s *slots) set(r *record.Record) {
-	for i := range s {
-		label := kit.Text(s[i].label)
-		if label == "" {
-			label = record.Slots[i].CEF
-		}
-		slot := record.Slot(i)
-		if slot == record.FlexDate1 || slot == record.DeviceCustomDate1 || slot == record.DeviceCustomDate2 {
-			if t, ok := anyTime(s[i].value); ok {
-				r.SetSlotTime(slot, label, t)
-			}
-			continue
-		}
-		r.SetSlot(slot, label, s[i].value)
+	if digits {
+		return n
 	}
+	for _, w := range [...]struct {
+		word  string
+		level int
+	}{{"low", 3}, {"medium", 5}, {"high", 8}, {"very-high", 10}, {"very high", 10}, {"critical", 10}, {"informational", 1}, {"info", 1}} {
+		if len(v) == len(w.word) && bytes.EqualFold(v, record.Bytes(w.word)) {
+			return w.level
+		}
+	}
+	return 0
 }

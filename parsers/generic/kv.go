@@ -3,7 +3,6 @@ package generic
 import (
 	"embed"
 	"errors"
-	"time"
 
 	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/parsers/kit"
@@ -12,161 +11,118 @@ import (
 //go:embed samples/kv-*.txtar
 var kvSamples embed.FS
 
-// KV reads key=value pairs, with or without a syslog header before them. Pairs are
-// separated by white space, commas or semicolons; a value may stand in double quotes,
-// in which \" and "" are a quote; a bare value runs to the next pair. The names that
-// vendor json knows become header values and facts.
+// KV reads key=value pairs (see kit.Pairs), with or without a syslog header or other text
+// before them. The names that vendor json knows, and those of firewalls, become header
+// values and facts; numbers, true and false that stand without quotes are typed.
 var KV = kit.Vendor{
 	Name:    "kv",
 	Product: "any product that writes key=value",
-	Doc:     "key=value pairs separated by spaces, commas or semicolons, values in quotes or not",
+	Doc:     "key=value pairs separated by spaces, commas, semicolons or pipes, values in quotes or not",
 	Parse:   parseKV,
 	Detect:  detectKV,
 	Shape:   kit.Lines,
 	Samples: kvSamples,
 }
 
-// someDay serves detection, for which the year of a header does not matter.
-var someDay = time.Unix(1_700_000_000, 0)
+var errNoPair = errors.New("no key=value pair")
 
 func parseKV(r *record.Record, raw []byte) error {
-	head := kit.ReadHeaderUntagged(raw, r.Received, r.Zone)
-	p := pairs{text: head.Body}
-	if !p.next() {
-		return errors.New("no key=value pair")
+	h := kit.ReadHeader(raw, r.Received, r.Zone)
+	pairs := kit.Pairs{Rest: h.Body}
+	if !pairs.Next() {
+		return errNoPair
 	}
-	r.Time, r.Host = head.Time, head.Host
-	r.Vendor, r.Version = record.Bytes("Unknown"), record.Bytes("1.0")
-	r.Product, r.Class, r.Name = record.Bytes("Key-value"), record.Bytes("kv"), record.Bytes("Key-value event")
-	if len(p.loose) > 0 {
-		r.Message = p.loose
-	}
-	for ok := true; ok; ok = p.next() {
-		kit.AddText(r, p.key, p.unquoted(r))
+	r.Host = h.Host
+	r.Syslog.Present, r.Syslog.Facility, r.Syslog.Severity = h.Present, h.Facility, h.Severity
+	front := pairs.Loose
+	p := places{r: r}
+	for ok := true; ok; ok = pairs.Next() {
+		n := len(r.Fields)
+		text := pairs.Text(r)
+		if kind := kit.BareKind(text); kind != record.String && !pairs.Quoted {
+			r.AddPlain(pairs.Key, kind, text)
+		} else {
+			kit.AddText(r, pairs.Key, text)
+		}
+		p.added(n)
 	}
 	readMembers(r, 0)
-	setIdentityText(r, "kv|", head.Body)
-	if len(r.Message) == 0 {
-		r.Message = head.Body
+	readFirewall(r)
+	if r.Time.IsZero() {
+		r.Time = h.Time
 	}
+	if len(r.Message) == 0 {
+		r.Message = front
+	}
+	if len(r.Message) == 0 {
+		r.Message = h.Body
+	}
+	if len(h.App) > 0 {
+		r.Set(record.ProcessName, h.App)
+	}
+	if len(r.Vendor) == 0 {
+		r.Vendor = record.Bytes("Unknown")
+	}
+	if len(r.Product) == 0 {
+		r.Product = record.Bytes("Key-value")
+	}
+	r.Version = record.Bytes("1.0")
+	if len(r.Class) == 0 {
+		r.Class = record.Bytes("kv")
+	}
+	if len(r.Name) == 0 {
+		r.Name = record.Bytes("Key-value event")
+	}
+	setIdentityText(r, "kv|", h.Body)
 	return nil
 }
 
-// detectKV wants three pairs, and one of them at the front of the text.
+// detectKV wants three pairs at the front of the text behind the header.
 func detectKV(raw []byte) bool {
-	head := kit.ReadHeaderUntagged(raw, someDay, nil)
-	p := pairs{text: head.Body}
+	h := kit.ReadHeader(raw, someDay, nil)
+	p := kit.Pairs{Rest: h.Body}
 	n := 0
-	for n < 3 && p.next() && len(p.loose) == 0 {
+	for n < 3 && p.Next() && len(p.Loose) == 0 {
 		n++
 	}
 	return n == 3
 }
 
-// pairs goes through key=value pairs. Its time is linear in the text.
-type pairs struct {
-	text []byte
-	at   int
+// firewallFacts are names that several firewalls use in the same sense.
+var firewallFacts = kit.NewWords(map[string]record.Key{
+	"srcip": record.SrcIP, "dstip": record.DstIP, "srcport": record.SrcPort, "dstport": record.DstPort, "spt": record.SrcPort,
+	"dpt": record.DstPort, "sport": record.SrcPort, "dport": record.DstPort, "srcmac": record.SrcMAC, "dstmac": record.DstMAC,
+	"srcname": record.SrcHost, "dstname": record.DstHost, "dstuser": record.DstUser, "usr": record.UserName, "suser": record.UserName,
+	"duser": record.DstUser, "proto": record.Protocol, "protocol": record.Protocol, "app": record.App, "service": record.Service,
+	"sentbyte": record.BytesOut, "rcvdbyte": record.BytesIn, "bytes_sent": record.BytesOut, "bytes_received": record.BytesIn,
+	"policyid": record.PolicyID, "policyname": record.PolicyName, "policy": record.PolicyName, "rule": record.RuleName,
+	"devid": record.DeviceID, "devname": record.DeviceHost, "request": record.URL, "reason": record.Reason,
+})
 
-	key, value []byte
-	loose      []byte // text before the first pair
-	escaped    bool   // value stood in quotes and holds escapes
-	begun      bool
-}
-
-// next moves to the next pair.
-func (p *pairs) next() bool {
-	from, to, ok := p.find(p.at)
-	if !p.begun {
-		p.begun = true
-		p.loose = trim(p.text[:from])
-	}
-	if !ok {
-		return false
-	}
-	p.key = p.text[from:to:to]
-	at := to + 1
-	p.escaped = false
-	if at < len(p.text) && p.text[at] == '"' {
-		if end, escaped, closed := quoted(p.text, at+1); closed {
-			p.value, p.escaped, p.at = p.text[at+1:end:end], escaped, end+1
-			return true
+// readFirewall sets facts by the names of firewalls, and the time that some of them
+// write in two fields, date and time.
+func readFirewall(r *record.Record) {
+	var date, clock, zone []byte
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		switch string(f.Name) {
+		case "date":
+			date = f.Text
+		case "time":
+			clock = f.Text
+		case "tz":
+			zone = f.Text
+		}
+		if k, ok := firewallFacts.Find(f.Name); ok {
+			setFact(r, k, f)
 		}
 	}
-	next, _, _ := p.find(at)
-	p.value, p.at = trim(p.text[at:next]), next
-	return true
-}
-
-// find returns where the next key stands from at on; without one from is len(text).
-func (p *pairs) find(at int) (from, to int, ok bool) {
-	key := -1 // where a run of key characters behind a separator began
-	if at == 0 || at > len(p.text) || separator(p.text[at-1]) || p.text[at-1] == '"' {
-		key = at
-	}
-	for i := at; i < len(p.text); i++ {
-		c := p.text[i]
-		switch {
-		case c == '=' && key >= 0 && i > key:
-			return key, i, true
-		case separator(c):
-			key = i + 1
-		case !keyChar(c):
-			key = -1
+	if r.Time.IsZero() && len(date) > 0 && len(clock) > 0 {
+		if t, ok := kit.ParseAny(r.Join("", r.Join(" ", date, clock), zone), r.Received, r.Zone); ok {
+			r.Time = t
 		}
 	}
-	return len(p.text), len(p.text), false
-}
-
-// quoted finds the quote that ends a value: one that a separator or the end follows.
-func quoted(b []byte, at int) (end int, escaped, ok bool) {
-	for i := at; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			escaped = true
-			i++
-		case '"':
-			if i+1 == len(b) || separator(b[i+1]) {
-				return i, escaped, true
-			}
-			if b[i+1] == '"' {
-				escaped = true
-				i++
-			}
-		}
+	if len(r.Host) == 0 {
+		r.Host = r.Get(record.DeviceHost)
 	}
-	return 0, false, false
-}
-
-// unquoted is the value with its escapes undone.
-func (p *pairs) unquoted(r *record.Record) []byte {
-	if !p.escaped {
-		return p.value
-	}
-	out := r.Begin(len(p.value))
-	for i := 0; i < len(p.value); i++ {
-		c := p.value[i]
-		if i+1 < len(p.value) && (c == '\\' && (p.value[i+1] == '"' || p.value[i+1] == '\\') || c == '"' && p.value[i+1] == '"') {
-			i++
-			c = p.value[i]
-		}
-		out = append(out, c)
-	}
-	return r.End(out)
-}
-
-func separator(c byte) bool { return c == ' ' || c == ',' || c == ';' || c == '\t' || c == '|' }
-
-func keyChar(c byte) bool {
-	return c-'0' <= 9 || (c|0x20)-'a' <= 'z'-'a' || c == '_' || c == '.' || c == '-' || c == '@' || c == ':' || c == '/'
-}
-
-func trim(b []byte) []byte {
-	for len(b) > 0 && (separator(b[0]) || b[0] < ' ') {
-		b = b[1:]
-	}
-	for len(b) > 0 && (separator(b[len(b)-1]) || b[len(b)-1] < ' ') {
-		b = b[:len(b)-1]
-	}
-	return b[:len(b):len(b)]
 }

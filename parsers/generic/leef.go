@@ -1,6 +1,7 @@
 package generic
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 
@@ -11,97 +12,68 @@ import (
 //go:embed samples/leef-*.txtar
 var leefSamples embed.FS
 
-// LEEF reads IBM's Log Event Extended Format 1.0 and 2.0, with or without a syslog
-// header before it. The predefined attributes become facts; every attribute is a field.
+// LEEF reads events in QRadar's Log Event Extended Format, 1.0 and 2.0, alone, behind a
+// syslog header or behind other text. The predefined attributes are facts, all
+// attributes are fields.
 var LEEF = kit.Vendor{
 	Name:    "leef",
 	Product: "any product that writes LEEF",
-	Doc:     "IBM Log Event Extended Format 1.0 and 2.0, with or without a syslog header",
+	Doc:     "LEEF 1.0 and 2.0 events, with or without syslog header: predefined attributes as facts",
 	Parse:   parseLEEF,
-	Detect:  func(raw []byte) bool { return bodyMarker(raw) == 'L' },
+	Detect:  detectLEEF,
 	Shape:   kit.Lines,
 	Samples: leefSamples,
 }
 
+// leefPlaces are the predefined attributes, as CEF keys where they mean the same.
+var leefPlaces = kit.NewWords(map[string]placeIn{
+	"devTime": {kind: cefTime}, "cat": {kind: cefCategory}, "action": {kind: cefAction}, "act": {kind: cefAction},
+	"outcome": {kind: cefOutcome}, "msg": {kind: cefMessage}, "message": {kind: cefMessage}, "externalId": {kind: cefID},
+	"proto": {key: record.Protocol}, "src": {key: record.SrcIP}, "dst": {key: record.DstIP},
+	"srcPort": {key: record.SrcPort}, "dstPort": {key: record.DstPort}, "srcMAC": {key: record.SrcMAC}, "dstMAC": {key: record.DstMAC},
+	"usrName": {key: record.UserName}, "domain": {key: record.UserDomain}, "identHostName": {key: record.SrcHost},
+	"srcBytes": {key: record.BytesIn}, "dstBytes": {key: record.BytesOut}, "role": {key: record.SrcUserPrivileges},
+	"policy": {key: record.PolicyName}, "resource": {key: record.ObjectName}, "url": {key: record.URL}, "reason": {key: record.Reason},
+	"srcPreNATPort": {kind: cefNumber}, "dstPreNATPort": {kind: cefNumber}, "srcPostNATPort": {kind: cefNumber},
+	"dstPostNATPort": {kind: cefNumber}, "srcPackets": {kind: cefNumber}, "dstPackets": {kind: cefNumber}, "totalPackets": {kind: cefNumber}, "sev": {kind: cefNumber},
+})
+
+var (
+	errNoLEEF    = errors.New("no LEEF header")
+	errShortLEEF = errors.New("LEEF header with fewer than five fields")
+)
+
+func detectLEEF(raw []byte) bool {
+	at := markerIn(raw, 'L')
+	return at >= 0 && bytes.Count(raw[at:], []byte{'|'}) >= 4
+}
+
 func parseLEEF(r *record.Record, raw []byte) error {
-	head := kit.ReadHeader(raw, r.Received, r.Zone)
-	if kit.Marker(head.Body) != 'L' {
-		return errors.New("no LEEF header")
+	h := kit.ReadHeader(raw, r.Received, r.Zone)
+	at := markerIn(h.Body, 'L')
+	if at < 0 {
+		return errNoLEEF
 	}
-	h := kit.ReadLEEF(head.Body)
-	if h.Fields < 5 {
-		return errors.New("LEEF header with fewer than five fields")
+	l := kit.ReadLEEF(h.Body[at:])
+	if l.Fields < 5 {
+		return errShortLEEF
 	}
-	r.Time, r.Host = head.Time, head.Host
-	r.Vendor, r.Product, r.Version = h.Vendor, h.Product, h.DeviceVersion
-	r.Class, r.Name = h.EventID, h.EventID
-	kit.AddText(r, record.Bytes("vendor"), h.Vendor)
-	kit.AddText(r, record.Bytes("product"), h.Product)
-	kit.AddText(r, record.Bytes("version"), h.DeviceVersion)
-	kit.AddText(r, record.Bytes("eventId"), h.EventID)
-	a := h.All()
+	takeHeader(r, &h)
+	r.Vendor, r.Product, r.Version, r.Class, r.Name = l.Vendor, l.Product, l.DeviceVersion, l.EventID, l.EventID
+	p := places{r: r, of: &leefPlaces}
+	p.text("vendor", l.Vendor)
+	p.text("product", l.Product)
+	p.text("version", l.DeviceVersion)
+	p.text("eventId", l.EventID)
+	a := l.All()
 	for a.Next() {
-		kit.AddText(r, a.Key, a.Value)
-		setLEEF(r, a.Key, a.Value)
+		if r.Severity == 0 && string(a.Key) == "sev" {
+			r.Severity = cefSeverity(a.Value)
+		}
+		p.add(a.Key, a.Value)
 	}
-	if len(a.Loose) > 0 {
-		r.Warn("loose_text", a.Loose)
-	}
+	p.loose(a.Loose)
+	p.finish(h.Time)
+	setIdentityText(r, "leef|", h.Body)
 	return nil
-}
-
-// setLEEF puts a predefined attribute where it belongs.
-func setLEEF(r *record.Record, key, value []byte) {
-	switch string(key) {
-	case "cat":
-		r.Category = value
-	case "devTime":
-		if t, ok := anyTime(value); ok {
-			r.Time = t
-		}
-	case "sev":
-		r.Severity = cefSeverity(value)
-	case "msg":
-		r.Message = value
-	case "identHostName":
-		setTyped(r, record.SrcHost, value)
-	default:
-		if k, ok := leefFact(key); ok {
-			setTyped(r, k, value)
-		}
-	}
-}
-
-func leefFact(key []byte) (record.Key, bool) {
-	switch string(key) {
-	case "src":
-		return record.SrcIP, true
-	case "dst":
-		return record.DstIP, true
-	case "srcPort":
-		return record.SrcPort, true
-	case "dstPort":
-		return record.DstPort, true
-	case "srcMAC":
-		return record.SrcMAC, true
-	case "dstMAC":
-		return record.DstMAC, true
-	case "usrName":
-		return record.UserName, true
-	case "domain":
-		return record.UserDomain, true
-	case "proto":
-		return record.Protocol, true
-	case "srcBytes":
-		return record.BytesOut, true
-	case "dstBytes":
-		return record.BytesIn, true
-	case "policy":
-		return record.PolicyName, true
-	case "resource":
-		return record.ObjectName, true
-	case "url":
-		return record.URL, true
-	}
-	return 0, false
 }

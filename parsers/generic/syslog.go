@@ -69,10 +69,11 @@ func readHeader(r *record.Record, h *kit.Header) {
 	addText(r, "app", h.App)
 	addText(r, "procid", h.ProcID)
 	addText(r, "msgid", h.MsgID)
-	sd := h.Syslog.SD
-	if len(sd) == 0 && len(h.LooseSD) > 0 {
+	sd := h.SD
+	if len(h.LooseSD) > 0 {
+		r.Warn("structured_data", nil)
 		sd = h.LooseSD
-		r.Warn("structured_data", sd)
+		r.Syslog.SD = kit.RepairSD(r, sd)
 	}
 	if h.BadTime {
 		r.Warn("time", nil)
@@ -92,19 +93,28 @@ func addSD(r *record.Record, data []byte) {
 		return
 	}
 	r.Open(record.Bytes("structured_data"), record.Map)
-	open := false
+	var elements, params kit.Names
+	first := len(r.Fields)
+	element := -1
 	for sd := (kit.SD{Rest: data}); sd.Next(); {
+		n := len(r.Fields)
 		if sd.Param {
 			kit.AddText(r, sd.Name, sd.Text(r))
+			if params.Seen(r, element+1, n) >= 0 {
+				params.Rename(r, element+1, n)
+			}
 			continue
 		}
-		if open {
+		if element >= 0 {
 			r.Close()
 		}
 		r.Open(sd.Name, record.Map)
-		open = true
+		if elements.Seen(r, first, n) >= 0 {
+			elements.Rename(r, first, n)
+		}
+		element, params = n, kit.Names{}
 	}
-	if open {
+	if element >= 0 {
 		r.Close()
 	}
 	r.Close()

@@ -24,6 +24,37 @@ func AddText(r *record.Record, name, text []byte) {
 	r.Append(name, record.String, text, plainText(text) && plainText(name))
 }
 
+// BareKind is the kind of a value that stood without quotes: Bool for true and false,
+// Number for an integer of up to 18 digits without leading zeros and for a number with a
+// decimal point, else String. Longer integers and exponents may be identifiers.
+func BareKind(v []byte) record.Kind {
+	if len(v) == 0 {
+		return record.String
+	}
+	if v[0] > '9' {
+		if string(v) == "true" || string(v) == "false" {
+			return record.Bool
+		}
+		return record.String
+	}
+	if v[0] == '-' {
+		v = v[1:]
+	}
+	whole := skipDigits(v, 0)
+	switch {
+	case whole == 0, whole > 1 && v[0] == '0':
+		return record.String
+	case whole == len(v):
+		if whole > 18 {
+			return record.String
+		}
+		return record.Number
+	case v[whole] == '.' && whole+1 < len(v) && skipDigits(v, whole+1) == len(v):
+		return record.Number
+	}
+	return record.String
+}
+
 // Classes of octets.
 const (
 	classHost = 1 << iota // in a host name or address as devices write them

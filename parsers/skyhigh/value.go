@@ -104,10 +104,8 @@ func (in *incident) typed(k key, name, value []byte, quoted, plain bool) {
 	switch {
 	case identifiers[k]:
 		value = in.withoutSpace(value)
-	case !quoted && c <= '9':
-		kind = numeric(value)
-	case !quoted && (c == 't' && string(value) == "true" || c == 'f' && string(value) == "false"):
-		kind = record.Bool
+	case !quoted && (c <= '9' || c == 't' || c == 'f'):
+		kind = kit.BareKind(value)
 	}
 	r.Append(name, kind, value, plain || kit.Plain(value))
 }
@@ -142,36 +140,6 @@ func (in *incident) moment(k key, name, value []byte) (record.Time, bool) {
 		in.modified = t
 	}
 	return t, true
-}
-
-// numeric is Number for an integer of up to 18 digits without leading zeros, and for a
-// number with a decimal point; else String.
-func numeric(v []byte) record.Kind {
-	if v[0] == '-' {
-		v = v[1:]
-	}
-	whole := 0
-	for whole < len(v) && v[whole]-'0' <= 9 {
-		whole++
-	}
-	if whole == 0 || whole > 1 && v[0] == '0' {
-		return record.String
-	}
-	if whole == len(v) {
-		if whole > 18 {
-			return record.String
-		}
-		return record.Number
-	}
-	if v[whole] != '.' || whole+1 == len(v) {
-		return record.String
-	}
-	for _, c := range v[whole+1:] {
-		if c-'0' > 9 {
-			return record.String
-		}
-	}
-	return record.Number
 }
 
 // withoutSpace is v without any white space.
