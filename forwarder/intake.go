@@ -142,6 +142,10 @@ func (in *intake) warn(ws []record.Warning) {
 	}
 }
 
+// Full reports whether the spool takes nothing now, which sources that can tell their
+// senders to wait do ask.
+func (in *intake) Full() bool { return in.spool.Stats().Full }
+
 // warned returns how often each kind of warning was given.
 func (in *intake) warned() map[string]uint64 {
 	in.mu.Lock()
