@@ -33,6 +33,11 @@ type Kind struct {
 	// Config returns a pointer to a fresh struct that holds the defaults, see
 	// component.Spec. Nil: the type has no keys of its own.
 	Config func() any
+	// VendorConfig is for a source that has keys of its vendor's too: cfg is what
+	// Config returns with the vendor's defaults, own a pointer to a fresh struct of the
+	// vendor's keys. Both are filled from the source's keys. A nil own means that the
+	// type does not go with the vendor. Optional.
+	VendorConfig func(vendor string) (cfg, own any)
 
 	Vendor    string   // of a source: what `vendor:` is when it is not said; "": it must be
 	Format    string   // of a sink: what `format:` is when it is not said; "": it must be
@@ -79,6 +84,7 @@ type Source struct {
 	Sync               string         // batch or os
 	Timezone           *time.Location // of times without a zone; never nil
 	Config             any            // what Kind.Config returned, filled in
+	VendorConfig       any            // the vendor's keys, what Kind.VendorConfig returned, filled in; nil: none
 	Pos                Pos
 }
 

@@ -12,12 +12,13 @@ import (
 )
 
 // Section tells what one part of the file takes: the top, the keys that all sources or
-// all sinks have, or those of one type.
+// all sinks have, those of one type, or those a vendor adds to a type.
 type Section struct {
-	In   string // "" for the top, sources or sinks
-	Type string // "" for what all types have
-	Doc  string
-	Keys []Key
+	In     string // "" for the top, sources or sinks
+	Type   string // "" for what all types have
+	Vendor string // "" for what a type has whatever the vendor
+	Doc    string
+	Keys   []Key
 }
 
 // Key tells of one key.
@@ -60,6 +61,26 @@ func (d documenter) types(in string, kinds map[string]Kind) []Section {
 			s.Keys = append(s.Keys, d.keys("", reflect.ValueOf(c()).Elem())...)
 		}
 		out = append(out, s)
+		for _, v := range kinds[name].vendors(d.k.Vendors) {
+			out = append(out, Section{In: in, Type: name, Vendor: v.name, Doc: "what vendor " + v.name + " adds to type " + name,
+				Keys: d.vendor(s.Keys, kinds[name], v)})
+		}
+	}
+	return out
+}
+
+// vendor returns the keys that a vendor adds to a type, and those it has other defaults
+// for.
+func (d documenter) vendor(generic []Key, k Kind, v vendorKeys) []Key {
+	out := d.keys("", reflect.ValueOf(v.config).Elem())
+	cfg, _ := k.VendorConfig(v.name)
+	if cfg == nil {
+		return out
+	}
+	for _, key := range d.keys("", reflect.ValueOf(cfg).Elem()) {
+		if !slices.ContainsFunc(generic, func(g Key) bool { return g.Key == key.Key && g.Default == key.Default }) {
+			out = append(out, key)
+		}
 	}
 	return out
 }

@@ -196,38 +196,51 @@ func (l *loader) allKeys(kinds map[string]Kind) []string {
 		if k := kinds[name]; k.Config != nil {
 			keys = append(keys, keysOf(l.fields(reflect.TypeOf(k.Config()).Elem()))...)
 		}
+		keys = append(keys, l.vendorKeys(kinds[name])...)
 	}
 	return keys
 }
 
-// component fills the common keys and those of a type from one mapping.
-func (l *loader) component(a at, k Kind, loose []string, common ...reflect.Value) any {
-	var cfg any
+// component fills the structs of a type, and those of the common keys, from one
+// mapping. A nil cfg stands for a type without keys of its own.
+func (l *loader) component(a at, cfgs []any, loose []string, common ...reflect.Value) {
 	into := common
-	if k.Config != nil {
-		cfg = k.Config()
-		into = append(into, reflect.ValueOf(cfg).Elem())
+	for _, cfg := range cfgs {
+		if cfg != nil {
+			into = append(into, reflect.ValueOf(cfg).Elem())
+		}
 	}
-	if !a.null() && a.value().Kind == yaml.MappingNode {
-		l.mapping(a, loose, into...)
+	if a.null() || a.value().Kind != yaml.MappingNode {
+		return
+	}
+	l.mapping(a, loose, into...)
+	for _, cfg := range cfgs {
 		if cfg != nil {
 			l.checks(a, cfg)
 		}
 	}
-	return cfg
+}
+
+// config makes the struct of a type's own keys; nil when it has none.
+func (k Kind) config() any {
+	if k.Config == nil {
+		return nil
+	}
+	return k.Config()
 }
 
 func (l *loader) source(a at, d Defaults) Source {
 	name, kind, loose := l.kind(a, l.k.Sources, l.allSource)
 	keys := newSource(d)
 	keys.Vendor = kind.Vendor
-	cfg := l.component(a, kind, loose, reflect.ValueOf(keys).Elem())
-	l.word(a, "vendor", keys.Vendor, l.k.Vendors, name != "")
+	cfg, own, loose := l.vendorConfig(a, name, kind, loose)
+	l.component(a, []any{cfg, own}, loose, reflect.ValueOf(keys).Elem())
+	l.word(a, "vendor", keys.Vendor, l.goWith(kind), name != "")
 	if keys.Spool == 0 {
 		l.wrong(a, "spool", "it cannot be nothing", "")
 	}
 	return Source{Name: a.key.Value, Type: name, Vendor: keys.Vendor, Keep: keys.Keep, Spool: keys.Spool, WhenFull: keys.WhenFull,
-		Sync: keys.Sync, Timezone: keys.Timezone, Config: cfg, Pos: a.name().pos()}
+		Sync: keys.Sync, Timezone: keys.Timezone, Config: cfg, VendorConfig: own, Pos: a.name().pos()}
 }
 
 func (l *loader) sink(a at) Sink {
@@ -239,7 +252,8 @@ func (l *loader) sink(a at) Sink {
 	if kind.Header != "" {
 		common = append(common, reflect.ValueOf(header).Elem())
 	}
-	cfg := l.component(a, kind, loose, common...)
+	cfg := kind.config()
+	l.component(a, []any{cfg}, loose, common...)
 	formats := l.k.Formats
 	if kind.Formats != nil {
 		formats = kind.Formats

@@ -76,6 +76,9 @@ func load(files []File, problems Problems, k Kinds, o Options) (*Config, Problem
 			if kind.Config != nil {
 				l.collect(l.words, reflect.TypeOf(kind.Config()), 0)
 			}
+			for _, own := range kind.vendors(k.Vendors) {
+				l.collect(l.words, reflect.TypeOf(own.config), 0)
+			}
 		}
 	}
 	l.allSource, l.allSink = l.allKeys(k.Sources), l.allKeys(k.Sinks)

@@ -60,6 +60,7 @@ func (r renderer) source(s *Source) *yaml.Node {
 	keys := sourceKeys{s.Type, s.Vendor, Defaults{s.Keep, s.Spool, s.WhenFull, s.Sync}, s.Timezone}
 	r.fields(n, path, reflect.ValueOf(&keys).Elem())
 	r.config(n, path, s.Config)
+	r.config(n, path, s.VendorConfig)
 	return n
 }
 

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -32,14 +33,14 @@ type PollDefaults struct {
 	Since   time.Duration // how far back the first start begins [24h]
 	Overlap time.Duration // how late an event may appear behind its own time [10m]
 	Settle  time.Duration // how close to now a window may end [30s]
-	Span    time.Duration // longest window asked for at once [24h]
+	Span    time.Duration // longest window asked for at once [1h]
 
 	// Rescan re-reads this much every RescanEvery, for APIs that filter by creation
 	// time and so do not show later changes in a narrow window. [0: never]
 	Rescan, RescanEvery time.Duration
 
 	Timeout           time.Duration // of one request, body included [1m]
-	RequestsPerMinute float64       // budget of data requests [60]
+	RequestsPerMinute int           // budget of data requests [60]
 	MaxPages          int           // of one window; a longer walk is given up [1000]
 
 	// Ceiling is the number of rows at which a window's answer may be incomplete: the
@@ -145,6 +146,26 @@ type Lookup struct {
 	Read func(status int, h http.Header, body []byte) ([][]byte, error)
 }
 
+// CheckBaseURL says what keeps text from being an API's address, for the Check of a
+// vendor's configuration; "" when it can be one. exposed says that the credentials
+// would travel to another host as clear text, which deserves a warning.
+func CheckBaseURL(text string) (problem string, exposed bool) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return "is not an address such as https://api.example.net", false
+	case u.User != nil:
+		return "holds credentials, which have keys of their own", false
+	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return "holds a ? or #; write it without query", false
+	}
+	if u.Scheme == "https" || u.Hostname() == "localhost" {
+		return "", false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return "", err != nil || !ip.IsLoopback()
+}
+
 // Denied says that the API refuses the credentials or the right to ask: status 401 or
 // 403, or the same in the vendor's words. The login is renewed once, then it is
 // reported and tried again an interval later.
@@ -182,8 +203,8 @@ type Bad struct{ Reason string }
 func (e *Bad) Error() string { return "request was refused: " + e.Reason }
 
 // CheckStatus turns a status that means nothing special into an error: nil for 2xx,
-// *Denied for 401 and 403, *Throttled for 429, *Bad for the rest. The reason is the status and the
-// start of the body, made one line.
+// *Denied for 401 and 403, *Throttled for 429, *Bad for the rest. The reason is that of
+// StatusText.
 func CheckStatus(status int, body []byte) error {
 	if status >= 200 && status <= 299 {
 		return nil
