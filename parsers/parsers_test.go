@@ -198,7 +198,8 @@ func TestAutoRecognisesWhatItKnows(t *testing.T) {
 }
 
 // FuzzVendors holds for any bytes that every vendor reads them without a panic, that
-// the record renders as valid JSON in one line, and that fields lie within the tree.
+// the event stays as it was, that the record renders as valid JSON in one line, and that
+// fields lie within the tree.
 func FuzzVendors(f *testing.F) {
 	all := All()
 	for i, v := range all {
@@ -213,7 +214,11 @@ func FuzzVendors(f *testing.F) {
 	f.Fuzz(func(t *testing.T, n uint8, raw []byte) {
 		v := &all[int(n)%len(all)]
 		var r record.Record
+		before := bytes.Clone(raw)
 		read(t, &r, v, raw)
+		if !bytes.Equal(before, raw) {
+			t.Fatalf("%s: wrote to the event", v.Name)
+		}
 		checkTree(t, r.Fields)
 		for _, f := range []formatters.Formatter{cef, rfc, js} {
 			line, err := f.Append(nil, &r)

@@ -122,61 +122,34 @@ var keyNames = [numKeys]string{
 }
 
 // aliases are the names of older connectors.
-var aliases = [...]struct {
-	name string
-	key  key
-}{
-	{"activityName", activityNames}, {"response", responses}, {"updatedOn", timeModified},
-	{"created_on_date", timeCreated}, {"timestamp", timeCreated},
-	{"riskSeverity", incidentRiskSeverity}, {"riskLevel", incidentRiskSeverity}, {"riskScore", incidentRiskScore},
-	{"userDisplayName", actorID}, {"usrName", actorID},
-	{"FileSize", contentItemSize}, {"ByteCount", contentItemSize}, {"size", contentItemSize},
-	{"policy_name", policyName}, {"name", contentItemName}, {"hierarchy", contentItemHierarchy},
+var aliases = map[string]key{
+	"activityName": activityNames, "response": responses, "updatedOn": timeModified,
+	"created_on_date": timeCreated, "timestamp": timeCreated,
+	"riskSeverity": incidentRiskSeverity, "riskLevel": incidentRiskSeverity, "riskScore": incidentRiskScore,
+	"userDisplayName": actorID, "usrName": actorID,
+	"FileSize": contentItemSize, "ByteCount": contentItemSize, "size": contentItemSize,
+	"policy_name": policyName, "name": contentItemName, "hierarchy": contentItemHierarchy,
 }
 
-// spelling is a name as senders write it.
-type spelling struct {
-	name string
-	key  key
-}
-
-// spellings is a hash table of every known name: canonical, with the prefix
-// "information", and alias.
-var spellings = func() (t [1024]spelling) {
-	add := func(name string, k key) {
-		i := hash([]byte(name))
-		for t[i].name != "" {
-			i = (i + 1) % uint(len(t))
-		}
-		t[i] = spelling{name, k}
-	}
+// spellings finds a key by any of its names: canonical, with the prefix "information",
+// and alias.
+var spellings = func() kit.Words[key] {
+	names := map[string]key{}
 	for k := otherKey + 1; k < numKeys; k++ {
 		name := keyNames[k]
-		add(name, k)
-		add("information"+string(name[0]-'a'+'A')+name[1:], k)
+		names[name] = k
+		names["information"+string(name[0]-'a'+'A')+name[1:]] = k
 	}
-	for _, a := range aliases {
-		add(a.name, a.key)
+	for name, k := range aliases {
+		names[name] = k
 	}
-	return t
+	return kit.NewWords(names)
 }()
-
-func hash(name []byte) uint {
-	n := uint(len(name))
-	return (n*37 ^ uint(name[0])*5 ^ uint(name[n-1])*67 ^ uint(name[n/2])*13) % 1024
-}
 
 // known finds the key of a name in any spelling, 0 for none.
 func known(name []byte) int {
-	if len(name) == 0 {
-		return 0
-	}
-	for i := hash(name); spellings[i].name != ""; i = (i + 1) % uint(len(spellings)) {
-		if spellings[i].name == string(name) {
-			return int(spellings[i].key)
-		}
-	}
-	return 0
+	k, _ := spellings.Find(name)
+	return int(k)
 }
 
 // isList reports whether a key may stand before a list without "=".
