@@ -64,6 +64,7 @@ type Iter struct {
 
 	rest  jsonReader
 	at    int
+	end   int  // just behind the object or list; 0 while that is not known
 	more  bool // not at the end, and no error
 	named bool
 }
@@ -83,7 +84,9 @@ func iter(b []byte, open byte) Iter {
 	}
 	// '{'+2 is '}' and '['+2 is ']'.
 	at = skipSpace(b, at+1)
-	it.at, it.more = at, at >= len(b) || b[at] != open+2
+	if it.at, it.more = at, at >= len(b) || b[at] != open+2; !it.more {
+		it.end = at + 1
+	}
 	return it
 }
 
@@ -120,6 +123,7 @@ func (it *Iter) Next() bool {
 	case next < len(j.b) && j.b[next] == ',':
 		it.at, it.more = skipSpace(j.b, next+1), true
 	case next < len(j.b) && (it.named && j.b[next] == '}' || !it.named && j.b[next] == ']'):
+		it.end = next + 1
 	default:
 		j.fail(next, "a comma or the end was expected")
 		return false
@@ -127,6 +131,10 @@ func (it *Iter) Next() bool {
 	it.Value = j.b[at:end:end]
 	return true
 }
+
+// End is the offset just behind the object or list, known once its last member or item
+// was read; 0 before that, and when the text is not JSON.
+func (it *Iter) End() int { return it.end }
 
 // Err is the *JSONError that ended the iteration, or nil. Text behind the object or
 // list is not looked at.
