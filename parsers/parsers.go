@@ -2,6 +2,7 @@
 package parsers
 
 import (
+	"github.com/siemfwd/siemfwd/parsers/checkpoint"
 	"github.com/siemfwd/siemfwd/parsers/datatheorem"
 	"github.com/siemfwd/siemfwd/parsers/generic"
 	"github.com/siemfwd/siemfwd/parsers/kit"
@@ -12,6 +13,7 @@ import (
 func products() []kit.Vendor {
 	return []kit.Vendor{
 		skyhigh.Vendor,
+		checkpoint.Vendor,
 		datatheorem.Vendor,
 	}
 }
