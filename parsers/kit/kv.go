@@ -274,6 +274,7 @@ func (k *KV) quoted(at int) {
 		i++
 	}
 	k.Unterminated = true
+	k.quote = at
 	k.bare(at+1, true)
 }
 

@@ -111,6 +111,7 @@ func TestKV(t *testing.T) {
 		`a=[[1], [2]],b=[open,c=3`:    `a→[[1], [2]]|b→[open|c→3`,
 		`a="open,b=1,status=new`:      `a→open,b=1 q …|status→new`,
 		`a="open,b="2",status=new`:    `a→open,b="2" q qq …|status→new`,
+		`a=""0`:                       `a→"0 q qq …`,
 		`junk status=new,b=2`:         `status→new|b→2|<junk>`,
 		`junk b=2`:                    `<junk b=2>`,
 		`junk, b=2`:                   `b→2|<junk>`,
@@ -134,6 +135,7 @@ func FuzzKV(f *testing.F) {
 		n := 0
 		kv := kit.KV{Text: b, Known: kvKnown, List: kvList}
 		for ; kv.Next(); n++ {
+			require.True(t, kv.Quotes || !strings.Contains(string(kv.Value), `"`), "%q", kv.Value)
 			inside(kv.Key)
 			inside(kv.Value)
 			require.NotEmpty(t, kv.Key)
