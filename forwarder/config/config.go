@@ -59,6 +59,7 @@ type Config struct {
 	Files    []string // that were read
 
 	written map[string]string // by path: values with ${…} as the file has them
+	given   map[string]bool   // by path: keys that are in the file
 	names   secretNames
 }
 

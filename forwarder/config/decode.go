@@ -241,6 +241,7 @@ func (l *loader) mapping(a at, loose []string, into ...reflect.Value) {
 // key fills the fields that a key of mapping a belongs to.
 func (l *loader) key(m, a at, known, loose []string, into []reflect.Value) {
 	found := false
+	l.given[m.path] = true
 	for _, v := range into {
 		for _, f := range l.fields(v.Type()) {
 			if f.key != m.key.Value {
@@ -250,7 +251,7 @@ func (l *loader) key(m, a at, known, loose []string, into []reflect.Value) {
 			target := v.FieldByIndex(f.index)
 			if !l.decode(m, target, f.enum) {
 				l.wrongAt(m.path)
-			} else if f.required && target.IsZero() && target.Kind() != reflect.Bool && !l.unresolved[m.value()] {
+			} else if f.required && empty(target) && !l.unresolved[m.value()] {
 				l.report(m, Error, m.path+" is empty", f.doc)
 				l.wrongAt(m.path)
 			}
@@ -262,12 +263,29 @@ func (l *loader) key(m, a at, known, loose []string, into []reflect.Value) {
 	l.unknownKey(m, a, known)
 }
 
+// empty reports whether a value that must be there is none, although its key is.
+func empty(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Bool:
+		return false
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	}
+	return v.IsZero()
+}
+
 func (l *loader) unknownKey(m, a at, known []string) {
 	k := at{t: m.t, node: m.key, path: m.path}
 	hint := ""
-	if s := suggest(m.key.Value, known); s != "" && l.room() {
+	if !l.room() {
+		l.report(k, Error, "", "")
+		return
+	}
+	if s := suggest(m.key.Value, known); s != "" {
 		hint = "did you mean " + s + "?"
-		l.wrongAt(join(a.path, s))
+		if _, given := a.lookup(s); !given {
+			l.wrongAt(join(a.path, s))
+		}
 		if m.t.names.is(s) {
 			m.t.hide(m.node, hiddenWord)
 		}

@@ -51,12 +51,15 @@ func (d documenter) types(in string, kinds map[string]Kind) []Section {
 	var out []Section
 	for _, name := range slices.Sorted(maps.Keys(kinds)) {
 		s := Section{In: in, Type: name, Doc: kinds[name].Doc}
-		for key, value := range map[string]string{"vendor": kinds[name].Vendor, "format": kinds[name].Format, "header": kinds[name].Header} {
-			if value != "" {
-				s.Keys = append(s.Keys, Key{Key: key, Type: "text", Default: value})
+		for _, k := range []Key{
+			{Key: "vendor", Default: kinds[name].Vendor},
+			{Key: "format", Default: kinds[name].Format, Enum: kinds[name].Formats},
+			{Key: "header", Default: kinds[name].Header},
+		} {
+			if k.Type = "text"; k.Default != "" {
+				s.Keys = append(s.Keys, k)
 			}
 		}
-		slices.SortFunc(s.Keys, func(a, b Key) int { return len(a.Key) - len(b.Key) })
 		if c := kinds[name].Config; c != nil {
 			s.Keys = append(s.Keys, d.keys("", reflect.ValueOf(c()).Elem())...)
 		}

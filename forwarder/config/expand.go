@@ -72,10 +72,12 @@ func (l *loader) expand(a at) (string, state) {
 		if !known {
 			v.text, v.problem = l.resolve(kind, name)
 			l.values[written] = v
+			if v.text != "" {
+				l.expanded = append(l.expanded, expansion{v.text, written})
+			}
 		}
 		switch problem := v.problem; {
 		case problem == nil:
-			l.remember(v.text, written)
 			b.WriteString(v.text)
 			st = max(st, expanded)
 		case problem.note && l.o.Secrets == Lenient:
@@ -185,20 +187,15 @@ func readFile(path string) ([]byte, error) {
 	return b, err
 }
 
-// remember keeps what a ${…} stands for, so that no message shows it.
-func (l *loader) remember(value, written string) {
-	e := expansion{value, written}
-	if value != "" && !slices.Contains(l.expanded, e) {
-		l.expanded = append(l.expanded, e)
-		// The longest first: one may hold another.
-		slices.SortStableFunc(l.expanded, func(a, b expansion) int { return len(b.value) - len(a.value) })
-	}
-}
-
 // scrub puts the ${…} back where a message holds what it stands for. Very short values
 // stay: they say nothing, and stand in many words.
 func (l *loader) scrub(s string) string {
 	const short = 4
+	if s == "" || !l.room() {
+		return ""
+	}
+	// The longest first: one may hold another.
+	slices.SortStableFunc(l.expanded, func(a, b expansion) int { return len(b.value) - len(a.value) })
 	for _, e := range l.expanded {
 		if len(e.value) < short {
 			break

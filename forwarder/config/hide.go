@@ -103,9 +103,12 @@ var passwordInURL = regexp.MustCompile(`://[^/\s:@'"]*:([^/\s@'"]+)@`)
 
 func passwords(line string) []span {
 	var spans []span
+	done, col := 0, 1
 	for _, m := range passwordInURL.FindAllStringSubmatchIndex(line, -1) {
+		col += utf8.RuneCountInString(line[done:m[2]])
+		done = m[2]
 		if !wholeReference(line[m[2]:m[3]]) {
-			spans = append(spans, columns(line, m[2], m[3]))
+			spans = append(spans, span{col, col + utf8.RuneCountInString(line[m[2]:m[3]]), hiddenWord})
 		}
 	}
 	return spans
@@ -152,6 +155,7 @@ func inComment(line string, names secretNames) []span {
 		if behind, ok := names.in(line[i:]); ok {
 			return []span{columns(line, i+behind, len(line))}
 		}
+		break // what looks like later comments was looked at with this one
 	}
 	return nil
 }

@@ -106,7 +106,6 @@ type ruleKeys struct {
 }
 
 type pollKeys struct {
-	endpoint  `yaml:",inline"`
 	Endpoint  Endpoint         `yaml:",inline"`
 	ClientID  string           `yaml:"client_id"`
 	AccessKey component.Secret `yaml:"access_key" required:"true"`
@@ -117,10 +116,7 @@ type pollKeys struct {
 	Proxy     netip.Addr       `yaml:"proxy"`
 	Criteria  json.RawMessage  `yaml:"criteria"`
 	Extra     any              `yaml:"extra"`
-	internal  int
 }
-
-type endpoint struct{}
 
 // Endpoint is exported for its tags.
 type Endpoint struct {

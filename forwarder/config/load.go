@@ -28,6 +28,7 @@ type loader struct {
 	values     map[string]value    // of ${…}
 	expanded   []expansion
 	written    map[string]string // by path: values with ${…} as the file has them
+	given      map[string]bool   // by path: keys of structs that are in the file
 	broken     bool              // a file could not be read: what it holds is not known
 }
 
@@ -65,7 +66,7 @@ func load(files []File, problems Problems, k Kinds, o Options) (*Config, Problem
 	if o.ReadFile == nil {
 		o.ReadFile = readFile
 	}
-	l := &loader{k: k, o: o, words: words{map[string]bool{}, secretNames{}}, known: map[reflect.Type][]field{}, unresolved: map[*yaml.Node]bool{}, written: map[string]string{},
+	l := &loader{k: k, o: o, words: words{map[string]bool{}, secretNames{}}, known: map[reflect.Type][]field{}, unresolved: map[*yaml.Node]bool{}, written: map[string]string{}, given: map[string]bool{},
 		bad: map[string]bool{}, worse: map[string]bool{}, values: map[string]value{},
 		problems: problems, broken: problems.Err() != nil}
 	for _, t := range []reflect.Type{reflect.TypeFor[rootKeys](), reflect.TypeFor[sourceKeys](), reflect.TypeFor[sinkKeys](), reflect.TypeFor[headerKeys]()} {
@@ -87,7 +88,7 @@ func load(files []File, problems Problems, k Kinds, o Options) (*Config, Problem
 	if ps.Err() != nil {
 		return nil, ps
 	}
-	c.written, c.names = l.written, l.words.secrets
+	c.written, c.given, c.names = l.written, l.given, l.words.secrets
 	return c, ps
 }
 
@@ -202,6 +203,10 @@ func (l *loader) noText(files []File) {
 
 // report notes a problem with a value.
 func (l *loader) report(a at, s Severity, text, hint string) {
+	if l.counts[s] >= mostProblems {
+		l.counts[s]++ // finish says how many
+		return
+	}
 	line, col, width := a.where()
 	l.add(a, s, text, hint, line, col, width)
 }

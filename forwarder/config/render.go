@@ -68,7 +68,7 @@ func (r renderer) sink(s *Sink) *yaml.Node {
 	n, path := &yaml.Node{Kind: yaml.MappingNode}, below("sinks", s.Name, r.c.names)
 	keys := sinkKeys{Type: s.Type, Format: s.Format, From: s.From, Start: s.Start, Raw: s.Raw, MaxSize: s.MaxSize}
 	r.fields(n, path, reflect.ValueOf(&keys).Elem())
-	if len(s.When) > 0 {
+	if len(s.When) > 0 || r.c.given[join(path, "when")] {
 		put(n, "when", conditions(s.When))
 	}
 	if len(s.Drop) > 0 {
@@ -109,10 +109,14 @@ func (r renderer) fields(n *yaml.Node, path string, v reflect.Value) {
 	}
 }
 
-// into adds a value, unless it is empty.
+// into adds a value, unless it is empty and nobody said so.
 func (r renderer) into(m *yaml.Node, path, key string, v reflect.Value) {
 	path = below(path, key, r.c.names)
-	if n := r.node(path, v); n != nil {
+	n := r.node(path, v)
+	if n == nil && r.c.given[path] && v.Type() != reflect.TypeFor[[]condition]() && v.Type() != reflect.TypeFor[[][]condition]() {
+		n = r.item(path, v)
+	}
+	if n != nil {
 		put(m, key, r.hide(path, key, n))
 	}
 }
@@ -187,7 +191,7 @@ func (r renderer) node(path string, v reflect.Value) *yaml.Node {
 // item is node for what stands in a map or list and must stay there.
 func (r renderer) item(path string, v reflect.Value) *yaml.Node {
 	n := r.node(path, v)
-	for v.Kind() == reflect.Interface && !v.IsNil() {
+	for (v.Kind() == reflect.Interface || v.Kind() == reflect.Pointer) && !v.IsNil() {
 		v = v.Elem()
 	}
 	switch {

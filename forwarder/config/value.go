@@ -43,13 +43,13 @@ func (l *loader) decode(a at, v reflect.Value, enum []string) bool {
 		return l.scalar(a, v, enum)
 	}
 	if v.Kind() == reflect.Pointer {
-		if v.IsNil() || v.Elem().Kind() != reflect.Struct {
-			p := reflect.New(v.Type().Elem())
-			ok := l.decode(a, p.Elem(), enum)
-			v.Set(p)
-			return ok
+		p := reflect.New(v.Type().Elem())
+		if !v.IsNil() {
+			p.Elem().Set(v.Elem()) // a default, which others may share
 		}
-		return l.decode(a, v.Elem(), enum)
+		ok := l.decode(a, p.Elem(), enum)
+		v.Set(p)
+		return ok
 	}
 	n := a.value()
 	scalar := n != nil && n.Kind == yaml.ScalarNode
@@ -246,5 +246,5 @@ func appendJSONText(b *bytes.Buffer, s string) {
 
 // jsonNumber reports whether a plain scalar is a number that JSON writes the same way.
 func jsonNumber(n *yaml.Node) bool {
-	return n.Style == 0 && (n.Tag == "!!int" || n.Tag == "!!float") && json.Valid([]byte(n.Value))
+	return n.Style == 0 && n.Value != "" && (n.Value[0] == '-' || '0' <= n.Value[0] && n.Value[0] <= '9') && json.Valid([]byte(n.Value))
 }
