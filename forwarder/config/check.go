@@ -24,11 +24,14 @@ func (l *loader) check(base at, path string, v reflect.Value) {
 		}
 		return
 	case reflect.Slice:
-		for i := range v.Len() {
+		for i := 0; i < v.Len() && mayCheck(v.Type().Elem()); i++ {
 			l.check(base, fmt.Sprintf("%s[%d]", path, i), v.Index(i))
 		}
 		return
 	case reflect.Map:
+		if !mayCheck(v.Type().Elem()) {
+			return
+		}
 		for _, k := range v.MapKeys() {
 			c := reflect.New(v.Type().Elem()).Elem()
 			c.Set(v.MapIndex(k))
@@ -52,6 +55,15 @@ func (l *loader) check(base at, path string, v reflect.Value) {
 			l.check(base, path, v.Field(i))
 		}
 	}
+}
+
+// mayCheck reports whether there can be a Checker in a type.
+func mayCheck(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Pointer, reflect.Slice, reflect.Map:
+		return true
+	}
+	return false
 }
 
 // ask runs one Checker and finds the places of what it says.

@@ -43,8 +43,7 @@ type File struct {
 // an error.
 func Load(path string, k Kinds, o Options) (*Config, Problems) {
 	files, problems := read(path, o.maxSize())
-	c, more := load(files, problems, k, o)
-	return c, more
+	return load(files, problems, k, o)
 }
 
 // Parse is Load with files that are read already. All together are one configuration.
@@ -66,9 +65,12 @@ func load(files []File, problems Problems, k Kinds, o Options) (*Config, Problem
 	if o.ReadFile == nil {
 		o.ReadFile = readFile
 	}
-	l := &loader{k: k, o: o, words: words{map[string]bool{}, secretNames{}}, known: map[reflect.Type][]field{}, unresolved: map[*yaml.Node]bool{}, written: map[string]string{}, given: map[string]bool{},
-		bad: map[string]bool{}, worse: map[string]bool{}, values: map[string]value{},
-		problems: problems, broken: problems.Err() != nil}
+	l := &loader{
+		k: k, o: o, problems: problems, broken: problems.Err() != nil,
+		words: words{map[string]bool{}, secretNames{}}, known: map[reflect.Type][]field{},
+		bad: map[string]bool{}, worse: map[string]bool{}, unresolved: map[*yaml.Node]bool{},
+		values: map[string]value{}, written: map[string]string{}, given: map[string]bool{},
+	}
 	for _, t := range []reflect.Type{reflect.TypeFor[rootKeys](), reflect.TypeFor[sourceKeys](), reflect.TypeFor[sinkKeys](), reflect.TypeFor[headerKeys]()} {
 		l.collect(l.words, t, 0)
 	}

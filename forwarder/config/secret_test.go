@@ -79,7 +79,7 @@ func TestSecretsStayHidden(t *testing.T) {
 		if i > 0 && isWord(secretive[i-1]) && isWord(secretive[i]) {
 			continue // a key torn apart is no key any more
 		}
-		for _, c := range []string{"\n", " ", ":", "\"", "'", "{", "]", "x", "\t", "&", "#", ",", "- ", "\x00"} {
+		for _, c := range []string{"\n", " ", ":", "\"", "{", "]", "x", "&", "#", ",", "\x00"} {
 			if c == "," && strings.HasPrefix(strings.TrimLeft(secretive[i:], ` :"'`), "hunter2") {
 				continue // that makes it a key of its own
 			}
