@@ -52,6 +52,7 @@ type history struct {
 	emitter []int  // whose it is
 	marked  []bool // it carries a mark, whose value is its number
 	acked   []bool
+	seen    map[string]bool // events a reader got
 }
 
 func (h *history) batch(r *rand.Rand, emitter int) (*event.Batch, int) {
@@ -80,6 +81,18 @@ func (h *history) ack(n int) {
 	h.acked[n] = true
 }
 
+func (h *history) got(list []spool.Entry) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.seen == nil {
+		h.seen = map[string]bool{}
+	}
+	for _, e := range list {
+		id, _, _ := strings.Cut(string(e.Data), " ")
+		h.seen[id] = true
+	}
+}
+
 // check compares what a log holds with what it was given.
 func (h *history) check(t *testing.T, s *spool.Spool) {
 	t.Helper()
@@ -102,6 +115,9 @@ func (h *history) check(t *testing.T, s *spool.Spool) {
 		have[n]++
 		require.GreaterOrEqual(t, n, last[h.emitter[n]], "order of emitter %d", h.emitter[n])
 		last[h.emitter[n]] = n
+	}
+	for id := range h.seen {
+		require.True(t, there[id], "event %s was there already", id)
 	}
 	marks := map[int]int{}
 	for n, size := range h.size {
@@ -130,7 +146,7 @@ func (h *history) check(t *testing.T, s *spool.Spool) {
 
 // follow reads with one reader, commits now and then and notes what it got. The
 // reader of number 0 never commits, so that nothing is removed.
-func follow(ctx context.Context, t *testing.T, rd *spool.Reader, r *rand.Rand, number int, seen *progress) {
+func follow(ctx context.Context, t *testing.T, rd *spool.Reader, r *rand.Rand, number int, h *history, seen *progress) {
 	var run spool.Run
 	at := rd.Position().Index
 	seen.begin(t, at)
@@ -144,6 +160,7 @@ func follow(ctx context.Context, t *testing.T, rd *spool.Reader, r *rand.Rand, n
 			at = e.Pos.Index
 		}
 		seen.read(at)
+		h.got(run.Entries)
 		if number > 0 && r.IntN(3) == 0 {
 			_ = rd.Commit(run.Entries[r.IntN(len(run.Entries))].Pos)
 		}
@@ -206,6 +223,16 @@ func life(t *testing.T, r *rand.Rand, fs *faultfs.FS, h *history, seen []progres
 		require.NoError(t, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	for _, op := range []faultfs.Op{faultfs.Sync, faultfs.SyncDir, faultfs.Create, faultfs.Write} {
+		if r := rand.New(rand.NewPCG(r.Uint64(), 4)); r.IntN(2) == 0 || op == faultfs.Sync {
+			fs.Delay(op, func(name string) time.Duration {
+				if op == faultfs.Write && !strings.Contains(name, ".seg") {
+					return 0 // that is done with a lock held, which stops this clock
+				}
+				return time.Duration(r.IntN(4000)) * time.Microsecond
+			})
+		}
+	}
 	if r.IntN(2) == 0 {
 		fs.Inject(faults(rand.New(rand.NewPCG(r.Uint64(), 1))))
 	}
@@ -229,7 +256,7 @@ func life(t *testing.T, r *rand.Rand, fs *faultfs.FS, h *history, seen []progres
 	}
 	for i := range seen {
 		r := rand.New(rand.NewPCG(r.Uint64(), 3))
-		wg.Go(func() { follow(ctx, t, readers[i], r, i, &seen[i]) })
+		wg.Go(func() { follow(ctx, t, readers[i], r, i, h, &seen[i]) })
 	}
 	time.Sleep(time.Duration(r.IntN(200)) * time.Millisecond)
 	if r.IntN(8) == 0 {

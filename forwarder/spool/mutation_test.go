@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,17 +26,18 @@ type written struct {
 	frames [][]byte
 	segs   []string
 	marks  map[string]string
+	batch  map[string]int // first event of the batch a mark stands for
 }
 
 func write(t *testing.T) *written {
-	w := &written{fs: faultfs.New(), marks: map[string]string{}}
+	w := &written{fs: faultfs.New(), marks: map[string]string{}, batch: map[string]int{"": 1}}
 	s, err := spool.Open("/log", spool.Options{FS: w.fs, Segment: 8000, Keep: time.Hour})
 	require.NoError(t, err)
 	_, err = s.Reader("sink", spool.Oldest)
 	require.NoError(t, err)
 	r := rand.New(rand.NewPCG(3, 3))
 	for len(w.texts) < 150 {
-		b := &event.Batch{}
+		b, first := &event.Batch{}, len(w.texts)+1
 		for range 1 + r.IntN(4) {
 			text := fmt.Sprintf("%d %s", len(w.texts)+1, strings.Repeat("y", r.IntN(400)))
 			w.texts = append(w.texts, text)
@@ -45,6 +47,7 @@ func write(t *testing.T) *written {
 			m := event.Mark{Key: fmt.Sprint("key", r.IntN(2)), Value: fmt.Append(nil, len(w.texts))}
 			b.Marks = append(b.Marks, m)
 			w.marks[m.Key] = string(m.Value)
+			w.batch[string(m.Value)] = first
 		}
 		require.NoError(t, s.Emit(ctx(t), b))
 	}
@@ -176,8 +179,14 @@ func (w *written) check(t *testing.T, fs *faultfs.FS, newest bool) {
 		require.EqualValues(t, len(w.texts)+again+1-len(want), lost+passed, "every event not there is counted")
 		passed = rd.Position().Index - 1
 		for key, value := range w.marks {
+			got := string(s.Mark(key))
 			if !newest {
-				require.Equal(t, value, string(s.Mark(key)))
+				require.Equal(t, value, got)
+				continue
+			}
+			last, _ := strconv.Atoi(got)
+			for i := w.batch[got]; i <= last; i++ {
+				require.Contains(t, want, w.texts[i-1], "a mark counts with its batch only")
 			}
 		}
 		if len(want) < len(w.texts) && again == 0 {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 )
@@ -54,6 +55,7 @@ type FS struct {
 	mu    sync.Mutex
 	fault func(op Op, name string) error
 	slow  map[Op]<-chan struct{}
+	delay map[Op]func(name string) time.Duration
 	room  int64 // octets it can hold; below 0 is no bound
 	used  int64
 	gone  bool
@@ -62,13 +64,15 @@ type FS struct {
 	dirs  map[string]bool
 	held  map[string]bool
 	moves []move // changes of names that are not on the disk yet, in order
+	moved int    // how many there have been
 	count map[Op]int
 }
 
 // move is one change of a name: nil removes it.
 type move struct {
-	name string
-	to   *inode
+	name   string
+	to     *inode
+	number int
 }
 
 // inode is the content of one file.
@@ -76,21 +80,23 @@ type inode struct {
 	data      []byte // as processes see it
 	disk      []byte // as it is on the disk
 	writes    []write
+	written   int // writes so far
 	allocated int64
 }
 
 // write is one change that is not on the disk yet: octets at off, or a new length
 // when data is nil.
 type write struct {
-	off  int64
-	data []byte
+	off    int64
+	data   []byte
+	number int
 }
 
 // New returns an empty file system.
 func New() *FS {
 	return &FS{
 		room: -1, names: map[string]*inode{}, disk: map[string]*inode{}, dirs: map[string]bool{},
-		held: map[string]bool{}, count: map[Op]int{}, slow: map[Op]<-chan struct{}{},
+		held: map[string]bool{}, count: map[Op]int{}, slow: map[Op]<-chan struct{}{}, delay: map[Op]func(name string) time.Duration{},
 	}
 }
 
@@ -108,6 +114,14 @@ func (s *FS) Slow(op Op, release <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.slow[op] = release
+}
+
+// Delay makes every later call of op take as long as d says. What is written
+// while a Sync takes its time is not part of it.
+func (s *FS) Delay(op Op, d func(name string) time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay[op] = d
 }
 
 // Room sets how many octets fit; below 0 is no bound.
@@ -177,6 +191,12 @@ func (s *FS) enter(op Op, name string) error {
 		<-ch
 		s.mu.Lock()
 	}
+	if d := s.delay[op]; d != nil {
+		t := d(name)
+		s.mu.Unlock()
+		time.Sleep(t)
+		s.mu.Lock()
+	}
 	if s.gone {
 		return &fs.PathError{Op: string(op), Path: name, Err: syscall.EIO}
 	}
@@ -230,7 +250,8 @@ func (s *FS) link(name string, n *inode) {
 	} else {
 		s.names[name] = n
 	}
-	s.moves = append(s.moves, move{name, n})
+	s.moved++
+	s.moves = append(s.moves, move{name, n, s.moved})
 }
 
 // Rename implements spool.FS.
@@ -301,13 +322,16 @@ func (s *FS) Mkdir(dir string) error {
 
 // SyncDir implements spool.FS.
 func (s *FS) SyncDir(dir string) error {
+	s.mu.Lock()
+	last := s.moved
+	s.mu.Unlock()
 	defer s.mu.Unlock()
 	if err := s.enter(SyncDir, dir); err != nil {
 		return err
 	}
 	dir = filepath.Clean(dir)
 	s.moves = slices.DeleteFunc(s.moves, func(m move) bool {
-		if path.Dir(m.name) != dir {
+		if path.Dir(m.name) != dir || m.number > last {
 			return false
 		}
 		s.apply(m)

@@ -52,9 +52,15 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	f.n.data = put(f.n.data, off, p)
-	f.n.writes = append(f.n.writes, write{off, slices.Clone(p)})
+	f.n.note(write{off: off, data: slices.Clone(p)})
 	f.s.measure()
 	return len(p), err
+}
+
+func (n *inode) note(w write) {
+	n.written++
+	w.number = n.written
+	n.writes = append(n.writes, w)
 }
 
 func put(data []byte, off int64, p []byte) []byte {
@@ -68,14 +74,23 @@ func put(data []byte, off int64, p []byte) []byte {
 // Sync implements spool.File. What a failed one was to write is dropped, and the
 // next one says nothing of it.
 func (f *file) Sync() error {
+	f.s.mu.Lock()
+	n := f.n.written
+	f.s.mu.Unlock()
 	defer f.s.mu.Unlock()
 	err := f.s.enter(Sync, f.name)
-	if err == nil {
-		for _, w := range f.n.writes {
+	if f.s.gone {
+		return err
+	}
+	f.n.writes = slices.DeleteFunc(f.n.writes, func(w write) bool {
+		if w.number > n {
+			return false
+		}
+		if err == nil {
 			f.n.disk = w.apply(f.n.disk)
 		}
-	}
-	f.n.writes = nil
+		return true
+	})
 	return err
 }
 
@@ -106,7 +121,7 @@ func (s *FS) truncate(n *inode, size int64) {
 		n.data = append(n.data, make([]byte, size-int64(len(n.data)))...)
 	}
 	n.allocated = 0
-	n.writes = append(n.writes, write{off: size})
+	n.note(write{off: size})
 	s.measure()
 }
 
@@ -147,12 +162,12 @@ func (s *FS) Kill() *FS {
 // copy returns a file system with the same files.
 func (s *FS) copy() *FS {
 	to := New()
-	to.room = s.room
+	to.room, to.moved = s.room, s.moved
 	known := map[*inode]*inode{}
 	clone := func(n *inode) *inode {
 		c := known[n]
 		if c == nil && n != nil {
-			c = &inode{data: slices.Clone(n.data), disk: slices.Clone(n.disk), allocated: n.allocated, writes: slices.Clone(n.writes)}
+			c = &inode{data: slices.Clone(n.data), disk: slices.Clone(n.disk), allocated: n.allocated, writes: slices.Clone(n.writes), written: n.written}
 			known[n] = c
 		}
 		return c
@@ -164,7 +179,7 @@ func (s *FS) copy() *FS {
 		to.disk[name] = clone(n)
 	}
 	for _, m := range s.moves {
-		to.moves = append(to.moves, move{m.name, clone(m.to)})
+		to.moves = append(to.moves, move{m.name, clone(m.to), m.number})
 	}
 	for dir := range s.dirs {
 		to.dirs[dir] = true
