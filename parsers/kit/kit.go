@@ -5,6 +5,7 @@ package kit
 import (
 	"io/fs"
 	"net/http"
+	"time"
 
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/record"
@@ -39,6 +40,42 @@ type Vendor struct {
 	// those who have kept one: it calls add for every event in it and reports true. It
 	// reports false, without a call, when value is anything else. Optional.
 	Unpack func(value []byte, add func(event []byte)) bool
+	// Join completes an event with what an earlier one said. Optional.
+	Join *Join
+	// Readme is the vendor's README.md, embedded: how to set it up, what arrives.
+	Readme string
+	// Guide writes what to enter in the vendor's console so that it sends to the given
+	// webhooks; without any it shows what that looks like. Optional: without it Readme
+	// does.
+	Guide func(hooks []Webhook) string
+}
+
+// Join is for vendors whose later events about a ticket (a case, a request) leave out
+// what the event that opened it said. What opening events said is remembered per source,
+// outside the vendor; it is lost where they are no longer on disk, so an event that is
+// not completed is nothing unusual.
+type Join struct {
+	Keep time.Duration // how long a ticket is remembered, and its event kept on disk
+	// Open returns the key of the ticket that an event opens, and what later events
+	// about it need to know: a few hundred octets, in the vendor's own encoding. A nil
+	// key: it opens none. The bytes do not point into raw.
+	Open func(raw []byte) (key, memo []byte)
+	// Needs returns the key of the ticket that a parsed event is about, or nil. It
+	// lives as long as r's event.
+	Needs func(r *record.Record) []byte
+	// Apply completes r from the memo of its ticket, which it must not write to, but
+	// may let r point into.
+	Apply func(r *record.Record, memo []byte)
+}
+
+// Webhook is a webhook source of the configuration, as its sender has to be told of it.
+// It holds no secrets: where one belongs, it says which.
+type Webhook struct {
+	Name   string // of the source
+	URL    string
+	Auth   string      // the word after `type:` of auth
+	Enter  [][2]string // what goes with it: what it is called, and the value or whose it is
+	Header [2]string   // name and value of the header that is sent; empty: none
 }
 
 // Shape is how events are separated outside of a listener.
