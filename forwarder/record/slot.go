@@ -55,7 +55,8 @@ func (r *Record) SetSlot(s Slot, label string, text []byte) {
 	if len(text) == 0 {
 		return
 	}
-	r.slots[s] = slot{label: label, text: text}
+	v := &r.slots[s]
+	v.label, v.text, v.time = label, text, Time{}
 	r.slotted |= 1 << s
 }
 
@@ -64,7 +65,8 @@ func (r *Record) SetSlotTime(s Slot, label string, t Time) {
 	if t.IsZero() {
 		return
 	}
-	r.slots[s] = slot{label: label, time: t}
+	v := &r.slots[s]
+	v.label, v.text, v.time = label, nil, t
 	r.slotted |= 1 << s
 }
 

@@ -1,6 +1,10 @@
 package kit
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 // KV goes through comma-separated key=value pairs:
 //
@@ -44,7 +48,6 @@ type KV struct {
 	next    kvKey // the next pair, if found
 	found   bool
 	begun   bool
-	quote   int // where the next quote stands, if that is not before where one looks
 	endless int // searches that went far in vain
 }
 
@@ -207,30 +210,26 @@ func (k *KV) ends(at int) bool {
 	return at == len(b) || k.key(at)
 }
 
-// quoteFrom is the offset of the first quote from at on, or len(k.Text).
-func (k *KV) quoteFrom(at int) int {
-	if k.quote < at {
-		if n := bytes.IndexByte(k.Text[at:], '"'); n >= 0 {
-			k.quote = at + n
-		} else {
-			k.quote = len(k.Text)
-		}
-	}
-	return k.quote
-}
-
 // bare reads a value that ends before the next pair; with known, before the next
 // whose key is known.
 func (k *KV) bare(at int, known bool) {
 	b := k.Text
 	end := len(b)
+	k.Quotes = false
 	for i := at; ; {
-		n := bytes.IndexByte(b[i:], ',')
-		if n < 0 {
+		if i = commaOrQuote(b, i); i == len(b) {
 			break
 		}
-		n += i
-		if i = n + 1; i < len(b) && (b[i] <= ' ' || b[i] == ',') {
+		if b[i] == '"' {
+			k.Quotes = true
+			n := bytes.IndexByte(b[i:], ',')
+			if n < 0 {
+				break
+			}
+			i += n
+		}
+		n := i
+		if i++; i < len(b) && (b[i] <= ' ' || b[i] == ',') {
 			i = skipSeparators(b, i)
 		}
 		if i == len(b) || k.key(i) && (!known || k.next.id > 0) {
@@ -242,7 +241,21 @@ func (k *KV) bare(at int, known bool) {
 	if k.Value = b[at:end:end]; end > at && (b[at] <= ' ' || b[end-1] <= ' ') {
 		k.Value = trim(k.Value)
 	}
-	k.Quotes = k.quoteFrom(at) < end
+}
+
+// commaOrQuote is the offset of the first comma or quote in b from at on, or len(b).
+func commaOrQuote(b []byte, at int) int {
+	for ; at+8 <= len(b); at += 8 {
+		x := binary.LittleEndian.Uint64(b[at:])
+		comma, quote := x^(','*ones), x^('"'*ones)
+		if m := ((comma-ones)&^comma | (quote-ones)&^quote) & high; m != 0 {
+			return at + bits.TrailingZeros64(m)/8
+		}
+	}
+	for at < len(b) && b[at] != ',' && b[at] != '"' {
+		at++
+	}
+	return at
 }
 
 // quoted reads a value whose opening quote stands at at.
@@ -251,10 +264,12 @@ func (k *KV) quoted(at int) {
 	k.Quoted = true
 	i := at + 1
 	for k.endless < mostEndless {
-		if i = k.quoteFrom(i); i == len(b) {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
 			k.gaveUp(len(b) - at)
 			break
 		}
+		i += n
 		if i+1 < len(b) && b[i+1] == '"' {
 			k.Quotes = true
 			i += 2
@@ -274,7 +289,6 @@ func (k *KV) quoted(at int) {
 		i++
 	}
 	k.Unterminated = true
-	k.quote = at
 	k.bare(at+1, true)
 }
 
@@ -330,7 +344,7 @@ func (k *KV) bracketed(at int, open byte) bool {
 		return false
 	}
 	k.Value = b[at:end:end]
-	k.Quotes = k.quoteFrom(at) < end
+	k.Quotes = bytes.IndexByte(k.Value, '"') >= 0
 	return true
 }
 

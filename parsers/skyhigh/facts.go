@@ -252,8 +252,14 @@ func part(b []byte, sep string, text []byte) []byte {
 
 // spaced puts spaces between the words of a name in camel case.
 func spaced(r *record.Record, name []byte) []byte {
-	if len(name) == 0 {
-		return nil
+	humps := 0
+	for _, c := range name {
+		if isUpper(c) {
+			humps++
+		}
+	}
+	if len(name) == 0 || humps == 1 && isUpper(name[0]) {
+		return name
 	}
 	b := r.Begin(2 * len(name))
 	for i, c := range name {

@@ -79,33 +79,57 @@ func canonical(r *record.Record, name []byte) []byte {
 	return short
 }
 
+// What a value can be by its first octet.
+const (
+	anyText = iota
+	maybeNull
+	maybeList
+	maybeMap
+	maybeScalar
+)
+
+var firsts = [256]uint8{
+	'N': maybeNull, 'n': maybeNull, '[': maybeList, '{': maybeMap, 't': maybeScalar, 'f': maybeScalar, '-': maybeScalar,
+	'0': maybeScalar, '1': maybeScalar, '2': maybeScalar, '3': maybeScalar, '4': maybeScalar, '5': maybeScalar,
+	'6': maybeScalar, '7': maybeScalar, '8': maybeScalar, '9': maybeScalar,
+}
+
 // typed appends value as what it looks like. plain says that it needs no escaping.
 func (in *incident) typed(k key, name, value []byte, quoted, plain bool) {
 	r := in.r
-	if len(value) == 0 || (value[0] == 'N' || value[0] == 'n') && isNull(value) {
+	if len(value) == 0 {
 		r.AddPlain(name, record.Null, nil)
 		return
 	}
-	kind, c := record.String, value[0]
-	switch {
-	case c == '[' && value[len(value)-1] == ']':
-		in.list(name, value, plain)
-		return
-	case c == '{' && value[len(value)-1] == '}':
-		if in.object(name, value, plain) {
+	kind, last := record.String, value[len(value)-1]
+	switch firsts[value[0]] {
+	case maybeNull:
+		if isNull(value) {
+			r.AddPlain(name, record.Null, nil)
 			return
 		}
-	case len(value) >= 19 && (value[3] == ' ' || value[4] == '-'):
+	case maybeList:
+		if last == ']' {
+			in.list(name, value, plain)
+			return
+		}
+	case maybeMap:
+		if last == '}' && in.object(name, value, plain) {
+			return
+		}
+	case maybeScalar:
+		if !quoted {
+			kind = kit.BareKind(value)
+		}
+	}
+	if len(value) >= 19 && (value[3] == ' ' || value[4] == '-') {
 		if t, ok := in.moment(k, name, value); ok {
 			kit.AddTime(r, name, t)
 			return
 		}
 	}
-	switch {
-	case identifiers[k]:
-		value = in.withoutSpace(value)
-	case !quoted && (c <= '9' || c == 't' || c == 'f'):
-		kind = kit.BareKind(value)
+	if identifiers[k] {
+		value, kind = in.withoutSpace(value), record.String
 	}
 	r.Append(name, kind, value, plain || kit.Plain(value))
 }
