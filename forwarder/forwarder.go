@@ -122,12 +122,16 @@ func (f *Forwarder) addSource(c *config.Source) error {
 		return fmt.Errorf("vendor %q: no such vendor", c.Vendor)
 	}
 	env := f.env("source", c.Name)
-	sp, err := spool.Open(filepath.Join(f.cfg.State, "sources", c.Name), spoolOptions(c, env.Log))
+	known := newTickets(vendor.Join, env.Log)
+	opts := spoolOptions(c, env.Log)
+	opts.Keep = max(opts.Keep, known.keep())
+	sp, err := spool.Open(filepath.Join(f.cfg.State, "sources", c.Name), opts)
 	if err != nil {
 		return err
 	}
 	f.closers = append(f.closers, sp)
 	st := &sourceState{intake: newIntake(c.Name, sp, c.Keep, env.Log), kind: c.Type, vendor: c.Vendor, first: make(chan struct{})}
+	st.tickets = known
 	st.intake.bury = func(ctx context.Context, source string, raw event.Raw, reason string) error {
 		return f.dead.Add(ctx, deadletter.Letter{Source: source, Sink: "-", Reason: reason, First: raw.Time, Received: raw.Time, Raw: raw.Data})
 	}

@@ -27,6 +27,7 @@ type intake struct {
 
 	turn       chan struct{} // holds one token: who has it may append keyed events
 	seen       *seen
+	tickets    *tickets // nil when the vendor joins nothing
 	duplicates atomic.Uint64
 	refused    atomic.Uint64
 
@@ -41,15 +42,17 @@ func newIntake(name string, s *spool.Spool, keep time.Duration, log *slog.Logger
 	return in
 }
 
-// remember rebuilds the memory of keys from the spool.
+// remember rebuilds the memory of keys and tickets from the spool.
 func (in *intake) remember(now time.Time) error {
-	for e, err := range in.spool.Range(now.Add(-in.keep), now.Add(time.Hour)) {
+	since := now.Add(-max(in.keep, in.tickets.keep()))
+	for e, err := range in.spool.Range(since, now.Add(time.Hour)) {
 		if err != nil {
 			return err
 		}
 		if e.Key != (event.Key{}) {
 			in.seen.add(e.Key, e.Time)
 		}
+		in.tickets.note(e.Raw)
 	}
 	return nil
 }
@@ -59,6 +62,7 @@ func (in *intake) Emit(ctx context.Context, b *event.Batch) error {
 	if b.Len() == 0 && len(b.Marks) == 0 {
 		return nil
 	}
+	in.tickets.noteAll(b)
 	if !keyed(b) {
 		return in.spool.Emit(ctx, b)
 	}

@@ -132,7 +132,8 @@ func (l *lane) render(run *spool.Run) {
 // read fills the lane's record from an entry and reports whether the sink takes it.
 func (l *lane) read(e *spool.Entry) (pass bool) {
 	l.rec.Reset()
-	if err := ReadEvent(&l.rec, l.vendor, e.Raw, Origin{Source: l.source.name, Zone: l.zone, Position: e.Index}); err != nil {
+	o := Origin{Source: l.source.name, Zone: l.zone, Position: e.Index, tickets: l.source.tickets}
+	if err := ReadEvent(&l.rec, l.vendor, e.Raw, o); err != nil {
 		l.log.Error("parser failed, the event goes on as text", "err", err, "position", e.Index)
 	}
 	if l.first && len(l.rec.Warnings) > 0 {
@@ -155,6 +156,8 @@ type Origin struct {
 	Source   string
 	Zone     *time.Location
 	Position uint64
+
+	tickets *tickets // what is known of the source's tickets; nil: nothing
 }
 
 // ReadEvent fills r, which is reset, from one event. It cannot fail: what the vendor's
@@ -162,7 +165,7 @@ type Origin struct {
 // error means that the parser itself broke (it panicked), and tells where.
 func ReadEvent(r *record.Record, v kit.Vendor, raw event.Raw, o Origin) (broken error) {
 	begin(r, raw, o)
-	err, broken := guarded(r, v, raw.Data)
+	err, broken := guarded(r, v, raw.Data, o.tickets)
 	if err != nil {
 		r.Reset()
 		begin(r, raw, o)
@@ -180,15 +183,24 @@ func begin(r *record.Record, raw event.Raw, o Origin) {
 	}
 }
 
-// guarded runs a parser; a panic of it is an error with the stack in broken.
-func guarded(r *record.Record, v kit.Vendor, data []byte) (err, broken error) {
+// guarded runs a parser and completes what it read from the event's ticket; a panic is
+// an error with the stack in broken.
+func guarded(r *record.Record, v kit.Vendor, data []byte, t *tickets) (err, broken error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = errors.New("parser failed")
 			broken = fmt.Errorf("%s: %v\n%s", v.Name, p, debug.Stack())
 		}
 	}()
-	return v.Parse(r, data), nil
+	if err := v.Parse(r, data); err != nil || t == nil {
+		return err, nil
+	}
+	if key := v.Join.Needs(r); len(key) > 0 {
+		if memo := t.find(key); memo != nil {
+			v.Join.Apply(r, memo)
+		}
+	}
+	return nil, nil
 }
 
 // asText makes r the record of an event nobody could read. A syslog header, where
