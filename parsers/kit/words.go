@@ -1,7 +1,8 @@
 package kit
 
 // Words finds what stands for a word, without allocating and faster than a map of
-// strings. Make it with NewWords; it is not changed afterwards.
+// strings. Make it with NewWords; it is not changed afterwards. The zero Words finds
+// nothing.
 type Words[T any] struct {
 	slots []wordSlot[T]
 }
@@ -33,7 +34,7 @@ func NewWords[T any](words map[string]T) Words[T] {
 
 // Find returns the value of a word; ok is false when it is not in the table.
 func (w *Words[T]) Find(word []byte) (value T, ok bool) {
-	if len(word) == 0 {
+	if len(word) == 0 || len(w.slots) == 0 {
 		return value, false
 	}
 	for i := w.hash(word); ; i = (i + 1) % uint(len(w.slots)) {
