@@ -122,6 +122,7 @@ func (f *Forwarder) addSource(c *config.Source) error {
 		return fmt.Errorf("vendor %q: no such vendor", c.Vendor)
 	}
 	env := f.env("source", c.Name)
+	env.State = filepath.Join(f.cfg.State, "keys", c.Name) // not the spool's folder, where it would be a foreign file
 	known := newTickets(vendor.Join, env.Log)
 	opts := spoolOptions(c, env.Log)
 	opts.Keep = max(opts.Keep, known.keep())

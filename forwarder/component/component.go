@@ -44,6 +44,10 @@ type Env struct {
 	Host  string       // this daemon's host name
 	Log   *slog.Logger // carries the component's name; log changes of state, not attempts
 	Meter Meter        // never nil
+	// State is a folder of this component's own for what it must not forget over a
+	// restart besides events and marks, such as a key it made. Whoever writes to it
+	// first makes it, with mode 0700. "" when there is none.
+	State string
 }
 
 // Meter counts. Names are constants in snake_case, without the siemfwd_ prefix and
