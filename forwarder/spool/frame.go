@@ -35,6 +35,7 @@ const (
 	kindEvent = 1
 	kindMark  = 2
 	kindHead  = 3
+	kindNote  = 4 // the last thing Close writes: everything before it is durable
 
 	flagLast  = 1 << 0 // ends its batch
 	flagSize  = 1 << 1 // the event was cut; 4 octets
@@ -80,7 +81,7 @@ func parseHeader(b []byte) (h header, ok bool) {
 	h.size = int(n)
 	h.index = binary.LittleEndian.Uint64(b[16:])
 	h.time = int64(binary.LittleEndian.Uint64(b[24:]))
-	return h, h.kind >= kindEvent && h.kind <= kindHead && n <= maxFrame && h.size >= headerSize+h.extra
+	return h, h.kind >= kindEvent && h.kind <= kindNote && n <= maxFrame && h.size >= headerSize+h.extra
 }
 
 func intact(frame []byte) bool {
@@ -247,6 +248,16 @@ func appendHead(dst []byte, salt uint32, first uint64, now, newest int64, marks 
 		}
 		dst = appendMark(dst, &st, first, now, &mark{marks[i], 0, uint16(i), uint16(len(marks))})
 	}
+	return dst
+}
+
+// appendNote appends a frame that says that everything before index is durable.
+func appendNote(dst []byte, salt uint32, index uint64, now int64) []byte {
+	start := len(dst)
+	dst = append(dst, make([]byte, headerSize)...)
+	st := stamp{salt: salt, acked: index}
+	dst, flags := st.appendAcked(dst, flagLast)
+	seal(dst[start:], kindNote, flags, len(dst)-start-headerSize, salt, index, now)
 	return dst
 }
 

@@ -18,10 +18,10 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/spool/faultfs"
 )
 
-// written is a log that was closed in good order, its events and the frames they
-// stand in.
+// written is a log, its events and the frames they stand in.
 type written struct {
 	fs     *faultfs.FS
+	closed bool     // in good order
 	texts  []string // of event i+1
 	frames [][]byte
 	segs   []string
@@ -29,8 +29,8 @@ type written struct {
 	batch  map[string]int // first event of the batch a mark stands for
 }
 
-func write(t *testing.T) *written {
-	w := &written{fs: faultfs.New(), marks: map[string]string{}, batch: map[string]int{"": 1}}
+func write(t *testing.T, closed bool) *written {
+	w := &written{fs: faultfs.New(), closed: closed, marks: map[string]string{}, batch: map[string]int{"": 1}}
 	s, err := spool.Open("/log", spool.Options{FS: w.fs, Segment: 8000, Keep: time.Hour})
 	require.NoError(t, err)
 	_, err = s.Reader("sink", spool.Oldest)
@@ -51,7 +51,12 @@ func write(t *testing.T) *written {
 		}
 		require.NoError(t, s.Emit(ctx(t), b))
 	}
-	require.NoError(t, s.Close())
+	if !closed {
+		w.fs = w.fs.Kill()
+		s.Close()
+	} else {
+		require.NoError(t, s.Close())
+	}
 	var all []byte
 	for _, name := range w.fs.Names() {
 		if filepath.Ext(name) == ".seg" {
@@ -125,7 +130,7 @@ var mutations = []struct {
 // TestDamageCostsOnlyWhatIsDamaged changes a log at rest and wants every event
 // back whose frame is still there, and every other one counted.
 func TestDamageCostsOnlyWhatIsDamaged(t *testing.T) {
-	w := write(t)
+	logs := []*written{write(t, true), write(t, false)}
 	cases := 400
 	if testing.Short() {
 		cases = 80
@@ -135,6 +140,7 @@ func TestDamageCostsOnlyWhatIsDamaged(t *testing.T) {
 	}
 	for i := range uint64(cases) {
 		r := rand.New(rand.NewPCG(*seed+i, 9))
+		w := logs[r.IntN(2)]
 		m := mutations[r.IntN(len(mutations))]
 		name := w.segs[r.IntN(len(w.segs))]
 		t.Run(fmt.Sprintf("%d %s %s", *seed+i, m.name, filepath.Base(name)), func(t *testing.T) {
@@ -176,7 +182,9 @@ func (w *written) check(t *testing.T, fs *faultfs.FS, newest bool) {
 		require.Equal(t, want, texts(got))
 		lost := rd.Skipped().Damaged + rd.Skipped().Expired
 		require.EqualValues(t, waiting, uint64(len(got))+lost, "waiting = read + lost")
-		require.EqualValues(t, len(w.texts)+again+1-len(want), lost+passed, "every event not there is counted")
+		if w.closed || !newest {
+			require.EqualValues(t, len(w.texts)+again+1-len(want), lost+passed, "every event not there is counted")
+		}
 		passed = rd.Position().Index - 1
 		for key, value := range w.marks {
 			got := string(s.Mark(key))
@@ -189,7 +197,7 @@ func (w *written) check(t *testing.T, fs *faultfs.FS, newest bool) {
 				require.Contains(t, want, w.texts[i-1], "a mark counts with its batch only")
 			}
 		}
-		if len(want) < len(w.texts) && again == 0 {
+		if len(want) < len(w.texts) && again == 0 && (w.closed || !newest) {
 			require.NotZero(t, s.Stats().Damaged+rd.Skipped().Expired+uint64(quarantined(fs)), "damage noticed")
 		}
 		require.NoError(t, s.Close())

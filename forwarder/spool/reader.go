@@ -426,37 +426,54 @@ func (r *Reader) Position() Pos {
 	return r.c.position()
 }
 
-// Skipped returns how many events were passed over. They are counted as soon as
-// it is known that they will not come, and no longer waiting from then on.
-func (r *Reader) Skipped() Skipped {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.skipped
+// Account is where a reader stands, all of it at the same moment:
+// what was committed + what was skipped + what is waiting = Next - the place where
+// the reader was opened.
+type Account struct {
+	Skipped
+	Next    uint64 // index after the last durable event
+	Waiting uint64 // durable events that are neither committed nor skipped
 }
 
-// Waiting returns how many durable events are not committed, and when the oldest
-// of them was received; the zero time when there is none or it cannot be read.
-func (r *Reader) Waiting() (events uint64, oldest time.Time) {
-	r.s.lmu.Lock()
-	next := r.s.tail.index
-	r.s.lmu.Unlock()
+// Account returns where the reader stands. Skipped events are counted as soon as
+// it is known that they will not come, and are not waiting from then on.
+func (r *Reader) Account() Account {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	a, _ := r.account()
+	return a
+}
+
+// account also returns the position of the oldest event that waits.
+func (r *Reader) account() (Account, Pos) {
+	a := Account{Skipped: r.skipped, Next: r.s.end.Load()}
 	p := r.pos
 	if r.c != nil {
 		p = r.c.position()
 	}
-	events = next - min(next, p.Index)
+	a.Waiting = a.Next - min(a.Next, p.Index)
 	for _, g := range r.gaps {
-		events -= min(events, g.to-g.from)
+		a.Waiting -= min(a.Waiting, g.to-g.from)
 	}
-	if events == 0 {
+	return a, p
+}
+
+// Skipped returns how many events were passed over.
+func (r *Reader) Skipped() Skipped { return r.Account().Skipped }
+
+// Waiting returns how many events wait, and when the oldest of them was received;
+// the zero time when there is none or it cannot be read.
+func (r *Reader) Waiting() (events uint64, oldest time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a, p := r.account()
+	if a.Waiting == 0 {
 		return 0, time.Time{}
 	}
 	if r.oldest.Index != p.Index || r.oldest.Time.IsZero() {
 		r.oldest.Index, r.oldest.Time = p.Index, r.s.received(p)
 	}
-	return events, r.oldest.Time
+	return a.Waiting, r.oldest.Time
 }
 
 // Close ends the reader; its name can be opened again. The cursor stays.

@@ -138,36 +138,64 @@ func (s *Spool) scanFile(seg *segment, marks map[string][]byte) (scanned, error)
 	return r, nil
 }
 
-// goOn opens the newest segment for appending, cut to what was found intact and
-// durable from here on; or begins a new one.
+// goOn opens the newest segment for appending when the log was closed in good
+// order. Otherwise it begins another one with what may not have reached the disk,
+// as a new file the kernel is known to write.
 func (s *Spool) goOn(last scanned) error {
-	first, end := s.next, last.end
-	var kept []*fill
-	if v := last.void; len(v) > 0 {
-		first, end = v[0].first, v[0].off
-		kept = []*fill{{buf: last.kept}}
-	}
-	if n := len(s.segs); n > 0 && kept == nil && s.next == last.next {
+	n := len(s.segs)
+	if n > 0 && last.clean && s.next == last.next {
 		seg := s.segs[n-1]
-		err := s.reopen(seg, end)
+		err := s.reopen(seg, last.end)
 		if err == nil {
 			s.active, s.tail.off = seg, seg.size
 			return nil
 		}
 		s.log.Error("spool: newest segment cannot be continued, beginning another", "file", seg.path, "err", err)
 	}
+	first := s.next
+	var kept []*fill
+	if n > 0 && len(last.kept) > 0 {
+		first, kept = last.unsure.next, []*fill{{buf: last.kept}}
+	}
 	seg, err := s.newSegment(first, s.marks, s.newest, kept, true)
 	if err != nil {
 		return err
 	}
-	if n := len(s.segs); n > 0 && s.segs[n-1].first >= seg.first {
-		s.total -= s.segs[n-1].size
-		s.segs = s.segs[:n-1]
+	if n > 0 {
+		old := s.segs[n-1]
+		s.total -= old.size
+		if old.first >= seg.first {
+			s.segs = s.segs[:n-1]
+		} else {
+			s.cut(old, last)
+			s.total += old.size
+		}
 	}
 	s.segs = append(s.segs, seg)
 	s.total += seg.size
 	s.active, s.tail.off = seg, seg.size
 	return nil
+}
+
+// cut ends a segment where the next one goes on. Readers stop there anyway; that it
+// cannot be done does no harm.
+func (s *Spool) cut(seg *segment, last scanned) {
+	end := last.end
+	if len(last.kept) > 0 {
+		end = last.unsure.off
+	}
+	f, err := s.fs.Open(seg.path)
+	if err != nil {
+		return
+	}
+	if last.end < seg.size {
+		s.log.Warn("spool: unfinished end of the newest segment cut off", "file", seg.path, "octets", seg.size-last.end)
+		s.damage.cut(f, seg, last.end, seg.size-last.end)
+	}
+	if f.Truncate(end) == nil {
+		seg.size = end
+	}
+	_ = f.Close()
 }
 
 func (s *Spool) reopen(seg *segment, end int64) error {

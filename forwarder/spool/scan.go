@@ -16,8 +16,15 @@ type scanned struct {
 	end     int64  // where the last complete batch ends
 	newest  int64  // newest time of reception
 	damaged []region
-	void    []void
-	kept    []byte // the intact frames behind void[0], without those that are void
+	clean   bool   // the log was closed in good order
+	unsure  point  // behind it, nothing is known to be on the disk; 0 is the beginning
+	kept    []byte // the intact frames behind unsure, without what is void
+}
+
+// point is a place between two batches.
+type point struct {
+	off  int64
+	next uint64 // index of the event behind it
 }
 
 type region struct{ off, len int64 }
@@ -41,11 +48,18 @@ type scanner struct {
 	batch []event.Mark // those of the open batch
 	open  bool         // inside a batch
 	was   scanned      // when the open batch began, and end is where
+
+	starts []point // of what was written at once and is not known to be durable
+	void   []void
 }
 
 // scan reads the frames of a segment up to size, adds its marks to marks and finds
 // where it ends: a trailing part without an intact frame, and a trailing batch
 // without its last frame, are not part of it.
+//
+// What was written last before a crash may be in the memory of the kernel only, or
+// even be what an fdatasync failed to write. So unless the log was closed in good
+// order scan returns that part, for it to be written again elsewhere.
 func scan(f File, first uint64, size int64, marks map[string][]byte) scanned {
 	s := scanner{scanned: scanned{next: first, newest: noTime}, size: size, first: first, marks: marks, whole: first}
 	s.w.reset(f)
@@ -67,10 +81,17 @@ func scan(f File, first uint64, size int64, marks map[string][]byte) scanned {
 	r := s.scanned
 	if s.open {
 		r = s.was
-		r.damaged, r.newest, r.acked, r.void = s.damaged, s.newest, s.acked, s.void
+		r.damaged, r.newest, r.acked = s.damaged, s.newest, s.acked
 	}
-	r.void = slices.DeleteFunc(r.void, func(v void) bool { return v.next <= r.acked })
-	if len(r.void) > 0 {
+	if !r.clean {
+		s.void = slices.DeleteFunc(s.void, func(v void) bool { return v.next <= r.acked })
+		r.unsure = point{r.end, r.next}
+		if len(s.starts) > 0 && s.starts[0].off < r.end {
+			r.unsure = s.starts[0]
+		}
+		if len(s.void) > 0 && s.void[0].off < r.unsure.off {
+			r.unsure = point{s.void[0].off, s.void[0].first}
+		}
 		r.kept = s.keep(r)
 	}
 	return r
@@ -83,7 +104,14 @@ func (s *scanner) frame(off int64, h *header, b []byte) {
 		s.was.end = off
 	}
 	s.salt, s.frames = h.salt, s.frames+1
-	s.acked = max(s.acked, h.acked(b))
+	s.clean = h.kind == kindNote
+	if acked := h.acked(b); acked > 0 {
+		s.acked = max(s.acked, acked)
+		s.starts = append(s.starts, point{off, s.next})
+		for s.starts[0].next < s.acked && len(s.starts) > 1 {
+			s.starts = s.starts[1:]
+		}
+	}
 	whole := true
 	switch h.kind {
 	case kindHead:
@@ -146,10 +174,10 @@ func (s *scanner) giveUp(off int64) {
 	s.open, s.batch = false, nil
 }
 
-// keep returns the intact frames behind the first void part.
+// keep returns the intact frames behind the point that is unsure.
 func (s *scanner) keep(r scanned) (kept []byte) {
-	voids := r.void
-	for off := voids[0].off; off < r.end; {
+	voids := s.void
+	for off := r.unsure.off; off < r.end; {
 		for len(voids) > 0 && off >= voids[0].end {
 			voids = voids[1:]
 		}

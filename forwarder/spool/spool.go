@@ -217,6 +217,11 @@ func (s *Spool) Close() error {
 	s.mu.Lock()
 	err := s.fault
 	s.mu.Unlock()
+	if err == nil {
+		// Without it the next start reads a little more.
+		note := appendNote(nil, s.salt, s.next, toNano(s.o.Now()))
+		_, _ = s.active.file.WriteAt(note, s.active.size)
+	}
 	s.cmu.Lock()
 	for _, c := range s.cursors {
 		c.touch()
