@@ -235,10 +235,14 @@ func FuzzVendors(f *testing.F) {
 	})
 }
 
-// checkTree holds that every Size ends where its parent allows.
+// checkTree holds that every Size ends where its parent allows, and that what is marked
+// as plain is.
 func checkTree(t *testing.T, fields []record.Field) {
 	for i := range fields {
 		size := int(fields[i].Size)
+		if f := &fields[i]; f.Plain && !(kit.Plain(f.Name) && kit.Plain(f.Text)) {
+			t.Fatalf("field %d is not plain: %q: %q", i, f.Name, f.Text)
+		}
 		if size < 0 || i+1+size > len(fields) || size > 0 && fields[i].Kind != record.List && fields[i].Kind != record.Map {
 			t.Fatalf("field %d of %d says that %d belong to it", i, len(fields), size)
 		}

@@ -27,7 +27,7 @@ func (in *incident) cef(body []byte) bool {
 				group = append(group, c)
 			}
 		}
-		in.add(incidentGroup, nil, r.End(group), true, false)
+		in.add(incidentGroup, nil, r.End(group), true, true)
 	}
 	var labels labels
 	for x := (kit.Extension{Rest: h.Extension}); x.Next(); {
@@ -65,7 +65,7 @@ func (in *incident) leef(body []byte) bool {
 		if k == sev {
 			in.severity = grade(value)
 		}
-		in.add(k, a.Key, value, false, bytes.IndexByte(value, '"') >= 0)
+		in.add(k, a.Key, value, false, len(value) != len(a.Value) || bytes.IndexByte(value, '"') >= 0)
 	}
 	return true
 }

@@ -308,6 +308,9 @@ func TestCEF(t *testing.T) {
 		`"timeModified":"2025-03-03T09:01:12.004Z","cs3":"lonely","cs6Label":"Activity"}`, fields(t, r))
 	assert.Equal(t, "Data Transfer", string(r.Name))
 
+	r = read(t, `CEF:0|"v"|p|1|a"b|c"d|3|note="x" y`)
+	assert.Equal(t, `{"deviceVendor":"\"v\"","deviceProduct":"p","deviceVersion":"1","incidentGroup":"c\"d.a\"b","note":"\"x\" y"}`, fields(t, r))
+
 	r = read(t, `<14>Mar  3 09:07:41 ec1 CEF:0|McAfee|MVISION Cloud|Dashboard Audit Logs.5.2|1002|User logged in|3|userInfoEmail=a@b.example description=Login from console tenantId=77`)
 	assert.Equal(t, "1002", string(r.Class))
 	assert.Equal(t, "User logged in", string(r.Name))
@@ -325,6 +328,7 @@ func TestLEEF(t *testing.T) {
 		assert.False(t, r.Has(record.DstIP))
 		assert.Equal(t, "a|b^\t<x>", string(r.Text("userAction")), "%q", sep)
 		assert.Equal(t, "SHW-1", string(r.ID), "%q", sep)
+		assert.Contains(t, fields(t, r), `"userAction":"a|b^\t<x>"`)
 	}
 }
 
