@@ -21,6 +21,7 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/deadletter"
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
+	"github.com/siemfwd/siemfwd/forwarder/source"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 	"github.com/siemfwd/siemfwd/forwarder/telemetry"
 	"github.com/siemfwd/siemfwd/parsers"
@@ -131,22 +132,19 @@ func (f *Forwarder) addSource(c *config.Source) error {
 		return err
 	}
 	f.closers = append(f.closers, sp)
-	st := &sourceState{intake: newIntake(c.Name, sp, c.Keep, env.Log), kind: c.Type, vendor: c.Vendor, first: make(chan struct{})}
+	st := &sourceState{intake: newIntake(c.Name, sp, keep, env.Log), source: src, kind: c.Type, vendor: c.Vendor, first: make(chan struct{})}
 	st.tickets = known
 	st.intake.bury = func(ctx context.Context, source string, raw event.Raw, reason string) error {
 		return f.dead.Add(ctx, deadletter.Letter{Source: source, Sink: "-", Reason: reason, First: raw.Time, Received: raw.Time, Raw: raw.Data})
 	}
-	if err := st.intake.remember(time.Now()); err != nil {
+	now := time.Now()
+	if again {
+		if wrote := reader.Wrote(sp.Mark); !wrote.IsZero() {
+			st.intake.away = max(0, now.Sub(wrote))
+		}
+	}
+	if err := st.intake.remember(now); err != nil {
 		return fmt.Errorf("memory of deliveries: %w", err)
-	}
-	build := kind.build
-	if build == nil {
-		st.source, err = kind.Build(c.Config, env)
-	} else {
-		st.source, err = build(c.Config, vendor, env)
-	}
-	if err != nil {
-		return err
 	}
 	f.sources = append(f.sources, st)
 	for i := range f.cfg.Sinks {

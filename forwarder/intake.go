@@ -23,7 +23,8 @@ type intake struct {
 	bury  func(ctx context.Context, source string, raw event.Raw, reason string) error
 	log   *slog.Logger
 
-	ready func() // called by Ready, once per run
+	ready func()        // called by Ready, once per run
+	away  time.Duration // how long nobody read before this start: keys do not age meanwhile
 
 	turn       chan struct{} // holds one token: who has it may append keyed events
 	seen       *seen
@@ -44,13 +45,13 @@ func newIntake(name string, s *spool.Spool, keep time.Duration, log *slog.Logger
 
 // remember rebuilds the memory of keys and tickets from the spool.
 func (in *intake) remember(now time.Time) error {
-	since := now.Add(-max(in.keep, in.tickets.keep()))
+	since := now.Add(-max(in.keep+in.away, in.tickets.keep()))
 	for e, err := range in.spool.Range(since, now.Add(time.Hour)) {
 		if err != nil {
 			return err
 		}
 		if e.Key != (event.Key{}) {
-			in.seen.add(e.Key, e.Time)
+			in.seen.add(e.Key, e.Time.Add(in.away))
 		}
 		in.tickets.note(e.Raw)
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"github.com/siemfwd/siemfwd/forwarder/control"
+	"github.com/siemfwd/siemfwd/forwarder/source"
 )
 
 // Status tells how the forwarder is doing. The numbers of one lane belong together:
@@ -46,6 +47,9 @@ func (f *Forwarder) sourceStatus(s *sourceState, st *control.Status) control.Sou
 		Received: received, Duplicates: s.duplicates.Load(), SpoolBytes: spooled.Bytes, Full: spooled.Full}
 	if a, ok := s.source.(interface{ Addrs() []string }); ok {
 		src.Listening = a.Addrs()
+	}
+	if p, ok := s.source.(source.Positioner); ok {
+		src.Position, src.Progress = p.Position(), p.Progress()
 	}
 	return src
 }

@@ -27,7 +27,7 @@ type sourceState struct {
 }
 
 // supervise runs a source until ctx ends and runs it again, after a pause that grows,
-// whenever it fails. It logs changes of state, not attempts.
+// or as long as it asks for, whenever it fails. It logs changes of state, not attempts.
 func (s *sourceState) supervise(ctx context.Context, log *slog.Logger) {
 	wait := backoff{first: time.Second, most: time.Minute}
 	var worked atomic.Bool
@@ -47,7 +47,11 @@ func (s *sourceState) supervise(ctx context.Context, log *slog.Logger) {
 			err = errors.New("stopped by itself")
 		}
 		s.down(log, err)
-		if !sleep(ctx, wait.next()) {
+		pause := wait.next()
+		if asked := new(source.Pause); errors.As(err, &asked) {
+			pause = asked.For
+		}
+		if !sleep(ctx, pause) {
 			return
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/sink/stdout"
 	sinksyslog "github.com/siemfwd/siemfwd/forwarder/sink/syslog"
 	"github.com/siemfwd/siemfwd/forwarder/source"
+	"github.com/siemfwd/siemfwd/forwarder/source/poll"
 	sourcesyslog "github.com/siemfwd/siemfwd/forwarder/source/syslog"
 	"github.com/siemfwd/siemfwd/forwarder/source/webhook"
 	"github.com/siemfwd/siemfwd/parsers"
@@ -20,8 +21,18 @@ import (
 // sourceKind is one word after `type:` of a source.
 type sourceKind struct {
 	component.Spec[source.Source]
+	// vendor is config.Kind.VendorConfig.
+	vendor func(v kit.Vendor) (cfg, own any)
 	// build makes the source for a vendor; nil: Spec.Build, which needs no vendor.
-	build func(cfg any, v kit.Vendor, env component.Env) (source.Source, error)
+	build func(c *config.Source, v kit.Vendor, env component.Env) (source.Source, error)
+}
+
+// make makes the source that a configuration describes.
+func (k sourceKind) make(c *config.Source, v kit.Vendor, env component.Env) (source.Source, error) {
+	if k.build == nil {
+		return k.Build(c.Config, env)
+	}
+	return k.build(c, v, env)
 }
 
 // sinkKind is one word after `type:` of a sink.
@@ -39,9 +50,13 @@ func sourceKinds() []sourceKind {
 	hub := webhook.NewHub()
 	return []sourceKind{
 		{Spec: sourcesyslog.Spec()},
-		{Spec: webhook.Spec(), build: func(cfg any, v kit.Vendor, env component.Env) (source.Source, error) {
-			return hub.New(cfg.(*webhook.Config), v.Hook, env)
+		{Spec: webhook.Spec(), build: func(c *config.Source, v kit.Vendor, env component.Env) (source.Source, error) {
+			return hub.New(c.Config.(*webhook.Config), v.Hook, env)
 		}},
+		{Spec: poll.Spec(), vendor: func(v kit.Vendor) (cfg, own any) { return poll.VendorConfig(v.Poll) },
+			build: func(c *config.Source, v kit.Vendor, env component.Env) (source.Source, error) {
+				return poll.New(c.Config.(*poll.Config), c.VendorConfig, v, env)
+			}},
 	}
 }
 
@@ -58,7 +73,14 @@ func sinkKinds() []sinkKind {
 func Kinds() config.Kinds {
 	k := config.Kinds{Sources: map[string]config.Kind{}, Sinks: map[string]config.Kind{}}
 	for _, s := range sourceKinds() {
-		k.Sources[s.Name] = config.Kind{Doc: s.Doc, Config: s.Config}
+		kind := config.Kind{Doc: s.Doc, Config: s.Config}
+		if s.vendor != nil {
+			kind.VendorConfig = func(name string) (cfg, own any) {
+				v, _ := parsers.ByName(name)
+				return s.vendor(v)
+			}
+		}
+		k.Sources[s.Name] = kind
 	}
 	for _, s := range sinkKinds() {
 		k.Sinks[s.Name] = config.Kind{Doc: s.Doc, Config: s.Config, Format: s.format, Header: s.header}

@@ -140,12 +140,16 @@ func writeStatus(w io.Writer, st control.Status, now time.Time) {
 
 func sourceWords(s control.Source, now time.Time) string {
 	switch {
+	case !s.Up && s.Error != "" && s.Progress != "":
+		return "down " + ago(now.Sub(s.Since)) + ": " + s.Error + "; " + s.Progress
 	case !s.Up && s.Error != "":
 		return "down " + ago(now.Sub(s.Since)) + ": " + s.Error
 	case !s.Up:
 		return "starting"
 	case s.Full:
 		return "spool full, senders are told to wait"
+	case s.Progress != "":
+		return "ok, " + s.Progress
 	case len(s.Listening) > 0:
 		return "ok, on " + strings.Join(s.Listening, " ")
 	}

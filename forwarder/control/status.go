@@ -23,6 +23,8 @@ type Source struct {
 	Since      time.Time `json:"since"`           // of the current state
 	Error      string    `json:"error,omitempty"` // what is wrong when it is not up
 	Listening  []string  `json:"listening,omitempty"`
+	Position   time.Time `json:"position,omitzero"`  // up to when everything has been read, of sources that ask
+	Progress   string    `json:"progress,omitempty"` // the same for people
 	Received   uint64    `json:"received"`
 	Duplicates uint64    `json:"duplicates"`
 	SpoolBytes int64     `json:"spool_bytes"`

@@ -87,11 +87,11 @@ type Call struct {
 type Step struct {
 	// Request makes the request; it is sent as it is, without Sign.
 	Request func(c Call) (Request, error)
-	// Read finds the token in the answer (of status 2xx and 4xx, but for 408, 425 and
-	// 429). life is how long it is good from now on; 0 when that is not known, and it
-	// is then used until the API refuses it. Where the answer has only an end, life is
-	// its distance from at, which is the API's time of the answer. A wrong credential is
-	// a *Denied.
+	// Read finds the token in the answer, whose status is as with API.Read. life is how
+	// long it is good from now on; 0 when that is not known, and it is then used until
+	// the API refuses it. Where the answer has only an end, life is its distance from
+	// at, which is the API's time of the answer. A wrong credential that is not answered
+	// with 401 is a *Denied.
 	Read func(status int, h http.Header, body []byte, at time.Time) (token string, life time.Duration, err error)
 }
 

@@ -1,0 +1,132 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/siemfwd/siemfwd/forwarder/event"
+	"github.com/siemfwd/siemfwd/forwarder/source"
+	"github.com/siemfwd/siemfwd/parsers/kit"
+)
+
+// How often one request is repeated before the look at the API is given up.
+const mostThrottled = 5
+
+// retries are the pauses before a request is repeated that failed on the API's side;
+// each is drawn from a fifth less to a fifth more.
+var retries = [...]time.Duration{2 * time.Second, 5 * time.Second, 10 * time.Second}
+
+// mostInterval bounds the pause after a look that failed for other reasons than the
+// credentials.
+const mostInterval = 5 * time.Minute
+
+// clockOff is from when on it is worth a word that the clocks differ.
+const clockOff = 30 * time.Second
+
+// ask makes a request and has its answer read, and repeats it while that can help: once
+// with a new login when the credentials are refused, when the API wants it slower not
+// before it allows, and three times after other failures. A *kit.Stale is returned as
+// it is, anything else the API is to blame for as a *source.Pause.
+func (s *Source) ask(ctx context.Context, log source.Log, r kit.Request, read func(a *answer) error) error {
+	failed, throttled, denied := 0, 0, false
+	for {
+		a, err := s.client.data(ctx, r)
+		answered := err == nil
+		if answered {
+			err = read(&a)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		var refusal *kit.Denied
+		var slower *kit.Throttled
+		var login *errLogin
+		var stale *kit.Stale
+		var bad *kit.Bad
+		var unusable *errUnusable
+		switch {
+		case err == nil:
+			s.worked()
+			return s.hold(ctx, log)
+		case errors.As(err, &stale):
+			return err
+		case errors.As(err, &slower):
+			if answered { // in the vendor's own words: the gate is open still
+				s.client.throttled(max(slower.For, askedPause(a.header, a.at)))
+			}
+			s.say("throttled", "the API wants fewer requests and is left alone until it takes them again")
+			s.answered()
+			if err := s.hold(ctx, log); err != nil {
+				return err
+			}
+			if throttled++; throttled > mostThrottled {
+				return s.unwell(err)
+			}
+			continue
+		case errors.As(err, &refusal) && !errors.As(err, &login):
+			if !denied && s.client.refused(ctx, a.gen) {
+				denied = true
+				continue
+			}
+			s.client.giveUp(ctx, a.gen)
+			return s.unwell(err)
+		case errors.As(err, &refusal), errors.As(err, &bad), errors.As(err, &unusable):
+			return s.unwell(err)
+		}
+		if failed == len(retries) {
+			return s.unwell(err)
+		}
+		pause := retries[failed]
+		pause += time.Duration(float64(pause) * (s.client.spread() - 0.5) * 2 / 5)
+		failed++
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// unwell wraps what is the API's fault, or that of what it was told: the caller of Run
+// waits before it tries again.
+func (s *Source) unwell(err error) error {
+	wait := min(s.cfg.Every, mostInterval)
+	if denied := new(kit.Denied); errors.As(err, &denied) {
+		wait = max(s.cfg.Every, loginPause)
+	}
+	s.meter.Set("behind_seconds", max(0, s.behind(s.at())).Seconds())
+	return &source.Pause{For: wait, Err: err}
+}
+
+// worked notes an answer that could be used.
+func (s *Source) worked() {
+	s.answered()
+	if s.client.gate.left() == 0 {
+		s.say("throttled", "")
+	}
+	skew := s.client.clock.skew()
+	switch {
+	case skew > clockOff:
+		s.say("clock", fmt.Sprintf("this machine's clock is about %s ahead of the API's, which is used", skew.Round(time.Minute)))
+	case skew < -clockOff:
+		s.say("clock", fmt.Sprintf("this machine's clock is about %s behind the API's, which is used", (-skew).Round(time.Minute)))
+	case skew.Abs() < clockOff/2:
+		s.say("clock", "")
+	}
+}
+
+// hold makes a pause that the API asked for durable, so that a new start keeps it.
+func (s *Source) hold(ctx context.Context, log source.Log) error {
+	left := s.client.gate.left()
+	until := time.Now().Add(left)
+	s.mu.Lock()
+	known := left < time.Second || until.Sub(s.held).Abs() < time.Second
+	if !known {
+		s.held = until
+	}
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	return log.Emit(ctx, &event.Batch{Marks: []event.Mark{timeMark(markPause, until)}})
+}
