@@ -207,7 +207,7 @@ func TestManyProblems(t *testing.T) {
 func TestLarge(t *testing.T) {
 	many := func(format string) string {
 		var b strings.Builder
-		for i := 0; b.Len() < 1<<19; i++ {
+		for i := 0; b.Len() < 1<<18; i++ {
 			fmt.Fprintf(&b, format, i)
 		}
 		return b.String()

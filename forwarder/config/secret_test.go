@@ -79,7 +79,9 @@ func TestSecretsStayHidden(t *testing.T) {
 		if i > 0 && isWord(secretive[i-1]) && isWord(secretive[i]) {
 			continue // a key torn apart is no key any more
 		}
-		for _, c := range []string{"\n", " ", ":", "\"", "{", "]", "x", "&", "#", ",", "\x00"} {
+		marks := []string{"\n", ":", " ", "#", "\"", "{", "x", "&", "]", ",", "\x00"}
+		for k := range 3 {
+			c := marks[(3*i+k)%len(marks)]
 			if c == "," && strings.HasPrefix(strings.TrimLeft(secretive[i:], ` :"'`), "hunter2") {
 				continue // that makes it a key of its own
 			}
