@@ -123,10 +123,18 @@ func (f *Forwarder) addSource(c *config.Source) error {
 		return fmt.Errorf("vendor %q: no such vendor", c.Vendor)
 	}
 	env := f.env("source", c.Name)
-	env.State = filepath.Join(f.cfg.State, "keys", c.Name) // not the spool's folder, where it would be a foreign file
+	src, err := kind.make(c, vendor, env)
+	if err != nil {
+		return err
+	}
+	keep := c.Keep
+	reader, again := src.(source.Rememberer)
+	if again {
+		keep = max(keep, reader.Remember())
+	}
 	known := newTickets(vendor.Join, env.Log)
 	opts := spoolOptions(c, env.Log)
-	opts.Keep = max(opts.Keep, known.keep())
+	opts.Keep = max(keep, known.keep())
 	sp, err := spool.Open(filepath.Join(f.cfg.State, "sources", c.Name), opts)
 	if err != nil {
 		return err
