@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/parsers/kit"
@@ -81,10 +82,8 @@ func (a *answer) failure(scrolled bool) error {
 	if a.code == 0 || a.code == http.StatusOK {
 		return nil
 	}
-	reason := "responseCode " + strconv.Itoa(a.code)
-	if a.code >= 100 && a.code <= 999 {
-		reason = "responseCode " + kit.StatusText(a.code, a.reason)
-	}
+	// What stands behind a status is the text as one line.
+	reason := "responseCode " + strconv.Itoa(a.code) + strings.TrimPrefix(kit.StatusText(0, a.reason), "000")
 	switch {
 	case a.code == http.StatusUnauthorized, a.code == http.StatusForbidden:
 		return &kit.Denied{Reason: reason}

@@ -19,6 +19,9 @@ import (
 //go:embed samples/*.txtar
 var samples embed.FS
 
+//go:embed README.md
+var readme string
+
 // Vendor reads one event at a time: an object of responseData.
 var Vendor = kit.Vendor{
 	Name:    "checkpoint",
@@ -30,6 +33,7 @@ var Vendor = kit.Vendor{
 	Samples: samples,
 	Poll:    &poll,
 	Unpack:  unpack,
+	Readme:  readme,
 }
 
 func parse(r *record.Record, raw []byte) error {

@@ -53,18 +53,6 @@ func slot(r *record.Record, s record.Slot) string {
 	return label + "=" + string(text)
 }
 
-// decoded is one of the texts found in data or description.
-func decoded(r *record.Record, name string) string {
-	at := r.Find(-1, "decoded")
-	if at < 0 {
-		return ""
-	}
-	if at = r.Find(at, name); at < 0 {
-		return ""
-	}
-	return string(r.Fields[at].Text)
-}
-
 func TestWhatIsFoundInAnEvent(t *testing.T) {
 	for _, c := range []struct {
 		sample                          string

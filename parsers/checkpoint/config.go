@@ -71,8 +71,10 @@ func (c *Config) signed() bool {
 func (c *Config) base() string {
 	if c.BaseURL != "" {
 		base := strings.TrimRight(c.BaseURL, "/")
-		base = strings.TrimSuffix(base, "/v1.0")
-		return strings.TrimSuffix(base, "/app/hec-api")
+		for _, path := range [...]string{"/auth/external", "/v1.0", "/app/hec-api"} { // as the portal and the manuals show it
+			base = strings.TrimSuffix(base, path)
+		}
+		return base
 	}
 	for _, s := range sites {
 		if slices.Contains(strings.Fields(s.names), c.Region) {

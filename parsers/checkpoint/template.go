@@ -7,15 +7,13 @@ import (
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
-// mostBroken bounds how many tokens that cannot be read are tried: one try may take as
-// long as the text is.
-const mostBroken = 16
-
 // template reads data, text with tokens in it, each a JSON object behind a "#":
 //
 //	… email from #{"entity_type": "google_user", "label": "promo@mailer.example"} - '#{…}' (#{…}'s mailbox)
 //
-// What cannot be read as a token stays text.
+// What cannot be read as a token stays text. Trying costs no more than the text is long,
+// twice: a token may fail late, but where another begins in it, outside of a string, it
+// has failed, and what begins in one of its strings fails where the next does.
 func (f *finding) template(r *record.Record, data []byte) {
 	open := record.Bytes("#{")
 	if !bytes.Contains(data, open) {
@@ -25,8 +23,8 @@ func (f *finding) template(r *record.Record, data []byte) {
 	// A label is never longer than its token, so that out does not grow and labels may
 	// be slices of it.
 	out := r.Begin(len(data))
-	last, broken := 0, 0 // where the text since the last token begins in out
-	for broken < mostBroken {
+	last := 0 // where the text since the last token begins in out
+	for {
 		at := bytes.Index(data, open)
 		if at < 0 {
 			break
@@ -34,7 +32,6 @@ func (f *finding) template(r *record.Record, data []byte) {
 		out = append(out, data[:at]...)
 		kind, label, end := readToken(data[at+1:])
 		if end == 0 {
-			broken++
 			out = append(out, open...)
 			data = data[at+len(open):]
 			continue
@@ -95,7 +92,9 @@ func (f *finding) token(kind, before, label, after []byte, first bool) {
 }
 
 // unknown reports whether a label says that there is none.
-func unknown(label []byte) bool { return len(label) == 0 || string(label) == "<Unknown>" }
+func unknown(label []byte) bool {
+	return len(bytes.TrimSpace(label)) == 0 || string(label) == "<Unknown>"
+}
 
 // isMailbox reports whether what follows a name makes it the owner of a mailbox.
 func isMailbox(after []byte) bool {
