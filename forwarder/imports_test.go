@@ -103,7 +103,7 @@ func broken(f sourceFile) []string {
 			bad("nobody imports %s", imp)
 		}
 		self := f.pkg + "/" + f.name
-		own := under(imp, f.pkg) // what is below an entry is part of it
+		own := isChild && under(imp, f.pkg) // what is below an entry is part of it
 		if p, ok := child(imp); ok && !own && self != tables[p] && exceptions[self] != imp && !isTestSupport(f.pkg) {
 			if isChild && p == parent {
 				bad("siblings do not import each other: %s", imp)
