@@ -150,3 +150,11 @@ func (r *Report) Error(path, text, hint string) {
 func (r *Report) Warn(path, text, hint string) {
 	r.Findings = append(r.Findings, Finding{Path: path, Text: text, Hint: hint, Warning: true})
 }
+
+// Claimer is a configuration of what no other component may have too: an address to
+// listen on, a path on it. Two sources with the same claim are an error.
+type Claimer interface{ Claims() []Claim }
+
+// Claim is one such thing: What tells it from others and is never shown, Path is where
+// it stands, as in a Finding.
+type Claim struct{ Path, What string }

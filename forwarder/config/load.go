@@ -136,6 +136,7 @@ func (l *loader) read(files []File) *Config {
 	l.present(first, seen, "sources", len(sources))
 	l.present(first, seen, "sinks", len(sinks))
 	l.references(c, sources, sinks)
+	l.claims(c, sources)
 	return c
 }
 
