@@ -120,7 +120,11 @@ func TestKV(t *testing.T) {
 	}
 }
 
-// The readers of pairs keep within the text and end.
+// kvOrder expects one known key behind the other.
+var kvOrder = [][2]kit.NextKey{{{Text: "status=", ID: 1}}, {{Text: "list=", ID: 2}, {Text: "status=", ID: 1}}, {{Text: "status=", ID: 1}}}
+
+// The readers of pairs keep within the text and end, and the order of keys that is
+// expected changes nothing.
 func FuzzKV(f *testing.F) {
 	for _, s := range []string{
 		`activityNames [-1],status="a ""b"" c",list=[a, b],x={y=z}, u="open,status=1`, `a=1 b="x \" y" c='z'; d=e`, `junk, status=new`,
@@ -134,13 +138,19 @@ func FuzzKV(f *testing.F) {
 		}
 		n := 0
 		kv := kit.KV{Text: b, Known: kvKnown, List: kvList}
+		ordered := kit.KV{Text: b, Known: kvKnown, List: kvList, Order: kvOrder}
 		for ; kv.Next(); n++ {
+			require.True(t, ordered.Next())
+			require.Equal(t, []any{kv.Key, kv.ID, kv.Value, kv.Quoted, kv.Quotes, kv.NoEquals, kv.Unterminated},
+				[]any{ordered.Key, ordered.ID, ordered.Value, ordered.Quoted, ordered.Quotes, ordered.NoEquals, ordered.Unterminated})
 			require.True(t, kv.Quotes || !strings.Contains(string(kv.Value), `"`), "%q", kv.Value)
 			inside(kv.Key)
 			inside(kv.Value)
 			require.NotEmpty(t, kv.Key)
 			require.LessOrEqual(t, n, len(b))
 		}
+		require.False(t, ordered.Next())
+		require.Equal(t, kv.Loose, ordered.Loose)
 		inside(kv.Loose)
 		n = 0
 		var r record.Record

@@ -53,7 +53,10 @@ func (in *incident) finish() {
 		in.message(group, actor)
 	}
 	if len(r.ID) > 0 && !in.modified.IsZero() {
-		r.Identity = r.Join("|", record.Bytes("skyhigh"), r.ID, in.text(timeModified))
+		when := in.text(timeModified)
+		b := append(r.Begin(len("skyhigh||")+len(r.ID)+len(when)), "skyhigh|"...)
+		b = append(append(b, r.ID...), '|')
+		r.Identity = r.End(append(b, when...))
 	}
 }
 
