@@ -19,7 +19,7 @@ type Config struct {
 	ClientID  string           `yaml:"client_id" required:"true" doc:"client id of the API key; of the Smart API the application id"`
 	AccessKey component.Secret `yaml:"access_key" required:"true" doc:"secret key of the API key"`
 	Filter    Filter           `yaml:"filter" doc:"which events to ask for; default: all"`
-	Scopes    []string         `yaml:"scopes" doc:"tenants to read with a key for several, each FARM:TENANT; siemfwd list checkpoint scopes names them"`
+	Scopes    []string         `yaml:"scopes" doc:"tenants to read with a key for several, each FARM:TENANT"`
 	PageSize  int              `yaml:"page_size" doc:"events a page; the API does not promise to heed it; 0: what the API gives"`
 }
 
