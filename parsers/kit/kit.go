@@ -98,6 +98,9 @@ type Hook struct {
 	Read func(body []byte, add func(data []byte, key event.Key)) *Answer
 	// OK answers a good body once it is durable; the zero Answer means 200 without body.
 	OK Answer
+	// Accepted is for an answer that repeats something of the body: it makes what is
+	// sent in the place of OK, and keeps nothing of body. Optional.
+	Accepted func(body []byte) Answer
 	// Full answers while the spool takes nothing; the zero Answer means 503.
 	Full Answer
 	// Denied answers a wrong or missing credential; the zero Answer means 401.

@@ -93,6 +93,11 @@ func (r *route) serve(w http.ResponseWriter, req *http.Request, k *desk) {
 		r.refuse(&q, body[min(bad.Taken, len(body)):], bad)
 		return
 	}
+	if r.hook.Accepted != nil {
+		good := r.hook.Accepted(body)
+		answer(w, &good, http.StatusOK)
+		return
+	}
 	answer(w, &r.hook.OK, http.StatusOK)
 }
 
