@@ -24,6 +24,8 @@ var Vendor = kit.Vendor{
 	Detect:  detect,
 	Shape:   kit.Lines,
 	Samples: samples,
+	Unpack:  unpack,
+	Poll:    &poll,
 }
 
 func parse(r *record.Record, raw []byte) error {
