@@ -153,11 +153,10 @@ func (s *Spool) goOn(last scanned) error {
 		s.log.Error("spool: newest segment cannot be continued, beginning another", "file", seg.path, "err", err)
 	}
 	first := s.next
-	var kept []*fill
-	if n > 0 && len(last.kept) > 0 {
-		first, kept = last.unsure.next, []*fill{{buf: last.kept}}
+	if n > 0 {
+		first = last.unsure.next
 	}
-	seg, err := s.newSegment(first, s.marks, s.newest, kept, true)
+	seg, err := s.newSegment(first, s.marks, s.newest, []*fill{{buf: last.kept}}, true)
 	if err != nil {
 		return err
 	}
@@ -180,10 +179,6 @@ func (s *Spool) goOn(last scanned) error {
 // cut ends a segment where the next one goes on. Readers stop there anyway; that it
 // cannot be done does no harm.
 func (s *Spool) cut(seg *segment, last scanned) {
-	end := last.end
-	if len(last.kept) > 0 {
-		end = last.unsure.off
-	}
 	f, err := s.fs.Open(seg.path)
 	if err != nil {
 		return
@@ -192,8 +187,8 @@ func (s *Spool) cut(seg *segment, last scanned) {
 		s.log.Warn("spool: unfinished end of the newest segment cut off", "file", seg.path, "octets", seg.size-last.end)
 		s.damage.cut(f, seg, last.end, seg.size-last.end)
 	}
-	if f.Truncate(end) == nil {
-		seg.size = end
+	if f.Truncate(last.unsure.off) == nil {
+		seg.size = last.unsure.off
 	}
 	_ = f.Close()
 }

@@ -153,6 +153,7 @@ func TestDropOldestExpiresForThoseBehind(t *testing.T) {
 
 		// What was in flight is done with now, and not expired.
 		require.NoError(t, dead.Commit(first[4].Pos))
+		time.Sleep(2 * time.Second)
 		n, _ := dead.Waiting()
 		require.EqualValues(t, 1000, 5+n+dead.Skipped().Expired)
 		got := take(t, dead, int(n))

@@ -83,17 +83,18 @@ func scan(f File, first uint64, size int64, marks map[string][]byte) scanned {
 		r = s.was
 		r.damaged, r.newest, r.acked = s.damaged, s.newest, s.acked
 	}
-	if !r.clean {
-		s.void = slices.DeleteFunc(s.void, func(v void) bool { return v.next <= r.acked })
-		r.unsure = point{r.end, r.next}
-		if len(s.starts) > 0 && s.starts[0].off < r.end {
-			r.unsure = s.starts[0]
-		}
-		if len(s.void) > 0 && s.void[0].off < r.unsure.off {
-			r.unsure = point{s.void[0].off, s.void[0].first}
-		}
-		r.kept = s.keep(r)
+	r.unsure = point{r.end, r.next}
+	if r.clean {
+		return r
 	}
+	s.void = slices.DeleteFunc(s.void, func(v void) bool { return v.next <= r.acked })
+	if len(s.starts) > 0 && s.starts[0].off < r.end {
+		r.unsure = s.starts[0]
+	}
+	if len(s.void) > 0 && s.void[0].off < r.unsure.off {
+		r.unsure = point{s.void[0].off, s.void[0].first}
+	}
+	s.keep(&r)
 	return r
 }
 
@@ -174,9 +175,10 @@ func (s *scanner) giveUp(off int64) {
 	s.open, s.batch = false, nil
 }
 
-// keep returns the intact frames behind the point that is unsure.
-func (s *scanner) keep(r scanned) (kept []byte) {
+// keep collects the intact frames behind the point that is unsure.
+func (s *scanner) keep(r *scanned) {
 	voids := s.void
+	r.next = r.unsure.next
 	for off := r.unsure.off; off < r.end; {
 		for len(voids) > 0 && off >= voids[0].end {
 			voids = voids[1:]
@@ -190,8 +192,11 @@ func (s *scanner) keep(r scanned) (kept []byte) {
 			off = s.w.search(off+1, r.end, r.salt)
 			continue
 		}
-		kept = append(kept, b...)
+		r.kept = append(r.kept, b...)
+		r.next = max(r.next, h.index)
+		if h.kind == kindEvent {
+			r.next = max(r.next, h.index+1)
+		}
 		off += int64(h.size)
 	}
-	return kept
 }
