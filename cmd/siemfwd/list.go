@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -23,12 +26,24 @@ type entry struct {
 
 func listCommand(a *app) *cobra.Command {
 	what := []string{"vendors", "formats", "sources", "sinks", "samples"}
-	return &cobra.Command{
-		Use:       "list [vendors|formats|sources|sinks|samples]",
-		Short:     "List vendors, formats, types of sources and sinks, samples",
+	var source string
+	cmd := &cobra.Command{
+		Use:   "list [vendors|formats|sources|sinks|samples] | list VENDOR QUESTION [ARGUMENT] --source NAME",
+		Short: "List vendors, formats, types of sources and sinks, samples; or ask a vendor's API",
+		Long: `List vendors, formats, types of sources and sinks, or samples.
+
+With a vendor and one of its questions, ask the vendor's API with the credentials of a
+source of the configuration: siemfwd list skyhigh keys --source casb. Without a question
+the questions are listed.`,
 		ValidArgs: what,
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Args:      cobra.MaximumNArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && !slices.Contains(what, args[0]) {
+				return a.ask(cmd.Context(), args, source)
+			}
+			if len(args) > 1 {
+				return usage("list takes one of %s", strings.Join(what, ", "))
+			}
 			if len(args) == 0 {
 				args = what[:4]
 			}
@@ -44,6 +59,78 @@ func listCommand(a *app) *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&source, "source", "", "the source whose credentials are used")
+	return cmd
+}
+
+// ask puts a question to the API of a polled source, or lists the questions.
+func (a *app) ask(ctx context.Context, args []string, source string) error {
+	v, ok := parsers.ByName(args[0])
+	if !ok {
+		return usage("%q is neither a list nor a vendor; siemfwd list -h", args[0])
+	}
+	if v.Poll == nil {
+		return usage("vendor %s has no API to ask", v.Name)
+	}
+	if len(args) == 1 {
+		return a.questions(v)
+	}
+	cfg, problems := forwarder.Load(a.config, forwarder.Strict)
+	if problems.Err() != nil {
+		problems.Print(a.err, false)
+		return exit(exitConfig, nil)
+	}
+	var found *config.Source
+	var names []string
+	for i := range cfg.Sources {
+		s := &cfg.Sources[i]
+		if s.Vendor != v.Name || s.Type != "poll" {
+			continue
+		}
+		names = append(names, s.Name)
+		if s.Name == source || source == "" {
+			found = s
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return usage("the configuration has no source that polls %s", v.Name)
+	case found == nil || source == "" && len(names) > 1:
+		return usage("say which source is asked: --source %s", strings.Join(names, " or --source "))
+	}
+	arg := ""
+	if len(args) == 3 {
+		arg = args[2]
+	}
+	values, err := forwarder.Lookup(ctx, found, args[1], arg)
+	if err != nil {
+		return err
+	}
+	for _, value := range values {
+		if _, err := fmt.Fprintf(a.out, "%s\n", bytes.ReplaceAll(value, []byte("\n"), nil)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// questions lists what a vendor's API can be asked.
+func (a *app) questions(v kit.Vendor) error {
+	cfg := v.Poll.Config()
+	api, err := v.Poll.Open(cfg)
+	if err != nil || len(api.Lookups) == 0 {
+		a.say("ask with: siemfwd list %s QUESTION --source NAME", v.Name)
+		return nil
+	}
+	var rows []entry
+	for _, l := range api.Lookups {
+		name := l.Name
+		if l.Arg != "" {
+			name += " " + l.Arg
+		}
+		rows = append(rows, entry{"questions", name, l.Doc})
+	}
+	return a.list("questions", rows, false, false)
 }
 
 func entries(kind string) ([]entry, error) {
