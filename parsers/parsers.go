@@ -2,10 +2,12 @@
 package parsers
 
 import (
+	"github.com/siemfwd/siemfwd/parsers/beyondtrust"
 	"github.com/siemfwd/siemfwd/parsers/checkpoint"
 	"github.com/siemfwd/siemfwd/parsers/datatheorem"
 	"github.com/siemfwd/siemfwd/parsers/generic"
 	"github.com/siemfwd/siemfwd/parsers/kit"
+	"github.com/siemfwd/siemfwd/parsers/scanner"
 	"github.com/siemfwd/siemfwd/parsers/skyhigh"
 )
 
@@ -15,6 +17,8 @@ func products() []kit.Vendor {
 		skyhigh.Vendor,
 		checkpoint.Vendor,
 		datatheorem.Vendor,
+		scanner.Vendor,
+		beyondtrust.Vendor,
 	}
 }
 
