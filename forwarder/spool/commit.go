@@ -223,11 +223,11 @@ func (s *Spool) replace(stopping bool) bool {
 		s.lmu.Unlock()
 		s.mu.Unlock()
 		old := s.active
-		if first > old.first {
-			// Best effort: readers stop here anyway, as the next segment begins there.
+		seg, err := s.newSegment(first, marks, newest, fills, true)
+		if err == nil && first > old.first {
+			// Readers stop there anyway, as the next segment begins there.
 			_ = old.file.Truncate(off)
 		}
-		seg, err := s.newSegment(first, marks, newest, fills, true)
 		s.mu.Lock()
 		if err == nil {
 			s.total -= old.size - off

@@ -102,7 +102,50 @@ func TestBrokenDisk(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorIs(t, s.Close(), syscall.EIO)
 		require.ErrorIs(t, s.Wait(t.Context(), ticket), syscall.EIO)
+
+		// The next process finds it in the memory of the kernel, which will not write
+		// it any more. What it shows to readers is on the disk nevertheless.
+		fs = fs.Kill()
+		for range 2 {
+			s = open(t, "/log", spool.Options{FS: fs, Keep: century})
+			r, err := s.Reader("sink", spool.Oldest)
+			require.NoError(t, err)
+			require.Equal(t, "too late", texts(take(t, r, int(s.Stats().Next-1)))[s.Stats().Next-2])
+			fs = fs.Crash(rand.New(rand.NewPCG(1, 1)))
+			s.Close()
+		}
 	})
+}
+
+// Of a write that failed half way nothing is left.
+func TestFailedWriteLeavesNothing(t *testing.T) {
+	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
+		synctest.Test(t, func(t *testing.T) {
+			fs := faultfs.New()
+			s := open(t, "/log", spool.Options{FS: fs})
+			require.NoError(t, s.Emit(t.Context(), batch("before")))
+			fs.Inject(func(op faultfs.Op, name string) error {
+				if op == faultfs.Write && strings.Contains(name, ".seg") {
+					return &faultfs.Torn{N: 150, Err: cause}
+				}
+				return nil
+			})
+			c, cancel := context.WithTimeout(t.Context(), time.Second)
+			err := s.Emit(c, batch("a long first one", "intact", "intact", "cut"))
+			cancel()
+			require.ErrorIs(t, err, spool.ErrFull)
+			require.ErrorIs(t, err, cause)
+			fs.Inject(nil)
+			require.NoError(t, s.Emit(t.Context(), batch("x")))
+			fs = fs.Kill()
+			s.Close()
+			s = open(t, "/log", spool.Options{FS: fs, Log: testLog(t)})
+			r, err := s.Reader("sink", spool.Oldest)
+			require.NoError(t, err)
+			require.Equal(t, []string{"before", "x"}, texts(take(t, r, int(s.Stats().Next-1))))
+			require.Zero(t, s.Stats().Damaged)
+		})
+	}
 }
 
 func TestFullDiskStillHasRoomForCursors(t *testing.T) {
