@@ -123,6 +123,7 @@ func (f *Forwarder) addSource(c *config.Source) error {
 		return fmt.Errorf("vendor %q: no such vendor", c.Vendor)
 	}
 	env := f.env("source", c.Name)
+	env.State = filepath.Join(f.cfg.State, "keys", c.Name) // not the spool's folder, where it would be a foreign file
 	src, err := kind.make(c, vendor, env)
 	if err != nil {
 		return err

@@ -55,7 +55,7 @@ func sourceKinds() []sourceKind {
 		}},
 		{Spec: poll.Spec(), vendor: func(v kit.Vendor) (cfg, own any) { return poll.VendorConfig(v.Poll) },
 			build: func(c *config.Source, v kit.Vendor, env component.Env) (source.Source, error) {
-				return poll.New(c.Config.(*poll.Config), c.VendorConfig, v, env)
+				return poll.New(c.Config.(*poll.Config), c.VendorConfig, v, env, poll.Options{})
 			}},
 	}
 }

@@ -63,6 +63,9 @@ func Listen(path string, log *slog.Logger, s Service) (*Server, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.Status()) })
+	if b, ok := s.(Backfiller); ok {
+		mux.HandleFunc("POST /backfill", serveBackfill(b))
+	}
 	srv := &Server{path: path, done: make(chan struct{}),
 		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
 	go func() {
@@ -120,14 +123,7 @@ func (c *Client) get(ctx context.Context, path string, v any) error {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		var no *net.OpError
-		switch {
-		case errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist):
-			return fmt.Errorf("%w (asked at its control socket)", ErrNoForwarder)
-		case errors.As(err, &no):
-			return no
-		}
-		return err
+		return unreachable(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -135,4 +131,16 @@ func (c *Client) get(ctx context.Context, path string, v any) error {
 		return fmt.Errorf("control socket: %s: %s", resp.Status, text)
 	}
 	return json.NewDecoder(resp.Body).Decode(v)
+}
+
+// unreachable explains why a request got no answer.
+func unreachable(err error) error {
+	var no *net.OpError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("%w (asked at its control socket)", ErrNoForwarder)
+	case errors.As(err, &no):
+		return no
+	}
+	return err
 }

@@ -19,23 +19,38 @@ func (s *Source) Backfill(ctx context.Context, from, to time.Time, step func(at 
 	if !from.Before(to) {
 		return fmt.Errorf("from %s is not before to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
 	}
-	s.mu.Lock()
-	r := s.run
-	if r != nil {
-		r.walks.Add(1)
+	r, err := s.join()
+	if err != nil {
+		return err
 	}
-	s.mu.Unlock()
-	if r == nil {
-		return errors.New("the source is not running")
-	}
-	defer r.walks.Done()
+	defer func() {
+		s.mu.Lock()
+		s.filling = false
+		s.mu.Unlock()
+		r.walks.Done()
+	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.ctx, cancel)()
 	t := &tour{s: s, log: r.log, emitting: r.outer, step: step}
-	err := t.through(ctx, from, earlier(to, s.client.clock.now()))
+	err = t.through(ctx, from, earlier(to, s.client.clock.now()))
 	if r.ctx.Err() != nil && err != nil {
 		return errStopped
 	}
 	return err
+}
+
+// join makes the Run that is going on wait for a backfill.
+func (s *Source) join() (*run, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.filling:
+		return nil, errors.New("a backfill of this source is running already")
+	case s.run == nil:
+		return nil, errors.New("the source is not running; siemfwd status says why")
+	}
+	s.filling = true
+	s.run.walks.Add(1)
+	return s.run, nil
 }

@@ -29,7 +29,6 @@ type client struct {
 	budget  *rate.Limiter // of data requests
 	spread  func() float64
 	meter   component.Meter
-	told    func(until time.Time) // that the API wants no requests until then
 
 	clock clock
 	gate  gate
@@ -51,20 +50,19 @@ type errUnusable struct{ err error }
 func (e *errUnusable) Error() string { return e.err.Error() }
 func (e *errUnusable) Unwrap() error { return e.err }
 
-func newClient(api *kit.API, c *Config, transport http.RoundTripper, spread func() float64, meter component.Meter) (*client, error) {
+func newClient(api *kit.API, c *Config, o Options, meter component.Meter) (*client, error) {
 	if problem, _ := kit.CheckBaseURL(api.BaseURL); problem != "" {
-		return nil, fmt.Errorf("address of the API %q %s", api.BaseURL, problem)
+		return nil, errors.New("address of the API: it " + problem)
 	}
 	base, err := url.Parse(strings.TrimRight(api.BaseURL, "/"))
 	if err != nil {
 		return nil, err
 	}
 	cl := &client{
-		api: api, base: base, timeout: c.Timeout, maxBody: int64(c.MaxBody), spread: spread, meter: meter,
+		api: api, base: base, timeout: c.Timeout, maxBody: int64(c.MaxBody), spread: o.Spread, meter: meter,
 		budget: rate.NewLimiter(rate.Limit(float64(c.RequestsPerMinute)/60), 1),
-		told:   func(time.Time) {},
 	}
-	cl.http = &http.Client{Transport: transport, CheckRedirect: sameOrigin}
+	cl.http = &http.Client{Transport: o.Transport, CheckRedirect: sameOrigin}
 	cl.login.init(len(api.Auth))
 	return cl, nil
 }
@@ -171,7 +169,7 @@ func (c *client) throttled(d time.Duration) {
 }
 
 // shut closes the gate; for a pause that grows when d is 0.
-func (c *client) shut(d time.Duration) { c.told(c.gate.shut(d, c.spread())) }
+func (c *client) shut(d time.Duration) { c.gate.shut(d, c.spread()) }
 
 // request makes the request of r, unsigned.
 func (c *client) request(ctx context.Context, r kit.Request) (*http.Request, error) {

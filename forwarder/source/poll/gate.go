@@ -20,10 +20,9 @@ type gate struct {
 	streak int // refusals since something was let through that was answered
 }
 
-// shut closes the gate for d, or for a pause that grows when d is 0, and returns until
-// when. A gate is never opened earlier than was said before. spread is drawn from
-// [0, 1).
-func (g *gate) shut(d time.Duration, spread float64) time.Time {
+// shut closes the gate for d, or for a pause that grows when d is 0. A gate is never
+// opened earlier than was said before. spread is drawn from [0, 1).
+func (g *gate) shut(d time.Duration, spread float64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if d <= 0 {
@@ -34,7 +33,6 @@ func (g *gate) shut(d time.Duration, spread float64) time.Time {
 	if t := time.Now().Add(d); t.After(g.until) {
 		g.until = t
 	}
-	return g.until
 }
 
 // answered notes that the API took a request.

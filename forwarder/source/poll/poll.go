@@ -43,6 +43,7 @@ type Source struct {
 	failing  bool        // the last Run ended with an error, and nothing has got further since
 	known    [2]families // of the events seen lately
 	run      *run        // nil while Run does not run
+	filling  bool        // a backfill is going on
 }
 
 // families are ids of events, whatever their state.
@@ -60,15 +61,22 @@ type run struct {
 	walks sync.WaitGroup // backfills
 }
 
-// New makes a source that asks the API of a vendor. own is what VendorConfig returned
-// for it, filled in.
-func New(cfg *Config, own any, v kit.Vendor, env component.Env) (*Source, error) {
-	return newSource(cfg, own, v, env, newTransport(cfg.Timeout), rand.Float64)
+// Options are what a source gets from outside, for tests. The zero Options is the
+// world as it is.
+type Options struct {
+	Transport http.RoundTripper // what requests travel over
+	Spread    func() float64    // where the spread of pauses comes from: drawn from [0, 1)
 }
 
-// newSource is New with what tests replace: what requests travel over, and where the
-// spread of pauses comes from, drawn from [0, 1).
-func newSource(cfg *Config, own any, v kit.Vendor, env component.Env, over http.RoundTripper, spread func() float64) (*Source, error) {
+// New makes a source that asks the API of a vendor. own is what VendorConfig returned
+// for it, filled in.
+func New(cfg *Config, own any, v kit.Vendor, env component.Env, o Options) (*Source, error) {
+	if o.Transport == nil {
+		o.Transport = newTransport(cfg.Timeout)
+	}
+	if o.Spread == nil {
+		o.Spread = rand.Float64
+	}
 	if v.Poll == nil {
 		return nil, fmt.Errorf("vendor %s cannot be polled", v.Name)
 	}
@@ -76,7 +84,7 @@ func newSource(cfg *Config, own any, v kit.Vendor, env component.Env, over http.
 	if err != nil {
 		return nil, err
 	}
-	cl, err := newClient(api, cfg, over, spread, env.Meter)
+	cl, err := newClient(api, cfg, o, env.Meter)
 	if err != nil {
 		return nil, err
 	}
