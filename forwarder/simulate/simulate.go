@@ -1,0 +1,196 @@
+// Package simulate stands in for the APIs of vendors, on loopback: for tests, for the
+// demo, and for whoever has no credentials yet. The APIs answer as the vendors do, at
+// their worst where Faults say so, and know afterwards what they handed out.
+//
+// What happens is drawn from Options.Seed: the events, and by its number what befalls
+// each call.
+package simulate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// The credentials that the simulated APIs take.
+const (
+	ClientID  = "US:simulated"       // of Check Point
+	AccessKey = "simulated-key"      // of Check Point
+	User      = "reader@example.net" // of Skyhigh
+	Password  = "simulated-password" // of Skyhigh
+)
+
+// Options say what an API has and how it behaves. The zero Options is an API without
+// events and without faults.
+type Options struct {
+	Listen string // address, which must be loopback; "" is a free port of 127.0.0.1
+	Seed   uint64
+
+	// Events are spread over For, beginning at Start by the API's clock; the zero Start
+	// is the API's now. An event can be read from its time on, or later with Faults.Late.
+	Events int
+	Start  time.Time
+	For    time.Duration
+
+	PageSize  int           // events a page, where the client does not ask for fewer [100]
+	TokenLife time.Duration // [30m; 899s with Skyhigh]
+	Skew      time.Duration // how far the API's clock is ahead of this machine's
+	Faults    Faults
+}
+
+// Faults say how an API misbehaves. Shares are from 0 to 1.
+type Faults struct {
+	Late       float64       // share of events that can be read only up to MostLate after their time
+	MostLate   time.Duration // [8m]
+	Updates    float64       // share of events whose state changes within UpdateIn
+	UpdateIn   time.Duration // [1m]
+	Duplicates float64       // share of rows that stand twice in an answer
+	Ties       float64       // share of events with the time of the one before; now and then more than a page of them
+
+	Errors     float64       // share of calls answered 500, 502, 503 or 504
+	Cut        float64       // share of answers that end within the JSON, or with the connection
+	Hang       float64       // share of calls that are not answered for HangFor
+	HangFor    time.Duration // [1m]
+	Failures   float64       // share of calls answered 200 with a failure in the body
+	Revoke     float64       // share of calls at which all tokens end before their time
+	Stale      float64       // share of calls whose scrollId is good no more
+	Throttle   float64       // share of calls answered 429, and so are all others for RetryAfter
+	RetryAfter time.Duration // whole seconds; 0: the API does not say
+
+	StableScroll bool // one scrollId for all pages of a walk; otherwise each has its own
+	EmptyEnd     bool // only an empty page ends a walk
+	Order        bool // events in the order of their time; otherwise Check Point's come in none
+	Bare         bool // answers of Skyhigh without envelope
+	Pairs        bool // information as a list of keys and values
+	Endless      bool // nextStartTime in every answer of Skyhigh
+	NoZone       bool // nextStartTime without zone
+	NotFound     bool // 404 where Skyhigh has no incidents
+}
+
+// Call is one request that arrived.
+type Call struct {
+	At     time.Time // by this machine's clock
+	Kind   string    // login, page or other
+	Status int       // 0: it was not answered
+	Early  bool      // it came in spite of an earlier 429, before the time that one said
+	Fault  string    // what was done to it; "" for nothing
+}
+
+// Event is one state of one event, as the API has it.
+type Event struct {
+	ID      string
+	Version string // state of Check Point's events, timeModified of Skyhigh's
+	Last    bool   // there is no later state
+	Handed  bool   // it stood in an answer at least once
+}
+
+// CheckPoint starts the API of Check Point Harmony Email & Collaboration: the login of
+// Infinity Portal, and the signed requests of the older Smart API beside it.
+func CheckPoint(o Options) (*API, error) {
+	o.TokenLife = cmp.Or(o.TokenLife, 30*time.Minute)
+	return start(o, false, &checkPoint{walks: map[string]*walk{}})
+}
+
+// Skyhigh starts the API for incidents of Skyhigh Security, with all its logins.
+func Skyhigh(o Options) (*API, error) {
+	o.TokenLife = cmp.Or(o.TokenLife, 899*time.Second)
+	return start(o, true, &skyhigh{})
+}
+
+// start listens and serves.
+func start(o Options, moves bool, v vendor) (*API, error) {
+	o.PageSize = cmp.Or(o.PageSize, 100)
+	f := &o.Faults
+	f.MostLate, f.UpdateIn, f.HangFor = cmp.Or(f.MostLate, 8*time.Minute), cmp.Or(f.UpdateIn, time.Minute), cmp.Or(f.HangFor, time.Minute)
+	address, err := loopback(cmp.Or(o.Listen, "127.0.0.1:0"))
+	if err != nil {
+		return nil, err
+	}
+	a := &API{o: o, vendor: v, tokens: map[string]time.Time{}, ids: map[string]bool{}}
+	if o.Start.IsZero() {
+		o.Start = a.now()
+	}
+	a.line = newTimeline(&o, moves)
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	a.URL = "http://" + l.Addr().String()
+	a.done = make(chan struct{})
+	a.server = &http.Server{Handler: a, ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		defer close(a.done)
+		_ = a.server.Serve(l) // ends with Close
+	}()
+	return a, nil
+}
+
+var errNotLoopback = errors.New("the simulator takes invented credentials from anybody, and so listens on loopback only, such as 127.0.0.1")
+
+// loopback returns an address to listen on if nobody else can reach it.
+func loopback(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", fmt.Errorf("address %q is not HOST:PORT", address)
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
+		return "", fmt.Errorf("address %s: %w", address, errNotLoopback)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// Close ends the API at once. Calls that hang are let go.
+func (a *API) Close() error {
+	err := a.server.Close()
+	<-a.done
+	return err
+}
+
+// Calls returns the calls so far.
+func (a *API) Calls() []Call {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]Call(nil), a.calls...)
+}
+
+// Events returns every state that can be read by now or could be, in the order of
+// their times.
+func (a *API) Events() []Event {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.now().UnixNano()
+	var out []Event
+	for i := range a.line.rows {
+		r := &a.line.rows[i]
+		if r.from > now {
+			continue
+		}
+		e := Event{Handed: r.handed, Last: r.until == 0 || r.until > now}
+		e.ID, e.Version = a.vendor.identity(r)
+		out = append(out, e)
+	}
+	return out
+}
+
+// End is when the last event can be read, or changes, by this machine's clock.
+func (a *API) End() time.Time { return time.Unix(0, a.line.last).Add(-a.o.Skew) }
+
+// Wait returns when everything can be read, or with the error of ctx.
+func (a *API) Wait(ctx context.Context) error {
+	t := time.NewTimer(time.Until(a.End()))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
