@@ -49,6 +49,7 @@ var shared = []string{"parsers/kit", "formatters/text", "forwarder/sink/sinktest
 
 // exceptions are the files that know one entry of a table by name, and why.
 var exceptions = map[string]string{
+	"cmd/siemfwd/scanner.go": "parsers/scanner/sinksapi", // a command of its own for that API
 	"cmd/siemfwd/explain.go": "formatters/json",          // shows the record, which is what that format writes down
 	"forwarder/forwarder.go": "forwarder/source/webhook", // owns the hub where webhooks share an address
 }

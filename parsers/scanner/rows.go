@@ -113,7 +113,7 @@ func firstRow(r *record.Record, alert []byte) []byte {
 	if !i.Next() {
 		return nil
 	}
-	if bytes.IndexAny(i.Value, " \t\r\n") < 0 {
+	if !bytes.ContainsAny(i.Value, " \t\r\n") {
 		return i.Value
 	}
 	return r.End(appendCompact(r.Begin(len(i.Value)), i.Value))
