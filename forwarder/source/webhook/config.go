@@ -4,32 +4,33 @@ import (
 	"net"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/siemfwd/siemfwd/forwarder/certs"
 	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/source"
+	"github.com/siemfwd/siemfwd/forwarder/source/webhook/gate"
 )
 
 // Config is what a webhook source is told.
 type Config struct {
 	Listen      string         `yaml:"listen" required:"true" doc:"HOST:PORT to listen on; webhooks on one address share one listener"`
+	TLS         certs.Files    `yaml:"tls" doc:"certificate of the listener, which is read again when it changes; webhooks that share the listener may leave it out"`
 	Path        string         `yaml:"path" required:"true" doc:"path of the URL that the sender posts to, such as /hooks/edr; it may hold a secret"`
 	Auth        Auth           `yaml:"auth" doc:"how a sender shows that it may send"`
 	Allow       []netip.Prefix `yaml:"allow" doc:"networks that may send; empty: all"`
+	Proxies     []netip.Prefix `yaml:"proxies" doc:"networks of reverse proxies whose X-Forwarded-For is believed: the sender is then the one it names"`
+	Probes      bool           `yaml:"probes" doc:"whether GET and HEAD are answered with 200, for senders that try the address first"`
+	Split       string         `yaml:"split" enum:"auto|lines|none" doc:"of vendors without a shape of their own: what is one event of a body; auto: each JSON value, or the body if it holds anything else · lines: each line · none: the body; default: auto"`
+	Dedupe      string         `yaml:"dedupe" doc:"name of a header with an id of the delivery, by which repeated ones are recognised, where the vendor has no way of its own"`
 	MaxBody     component.Size `yaml:"max_body" doc:"longest body as it is sent; 0: what the vendor needs, 5MiB in general"`
 	MaxInflated component.Size `yaml:"max_inflated" doc:"longest body after gzip is undone; 0: four times max_body"`
 }
 
 // Auth is how a sender shows that it may send.
-type Auth struct {
-	Type     string           `yaml:"type" enum:"none|bearer|basic|header" doc:"none: nothing is asked · bearer: a token in Authorization, with the word Bearer or Splunk or by itself · basic: user name and password · header: a header of your own"`
-	Token    component.Secret `yaml:"token" doc:"of bearer"`
-	Username string           `yaml:"username" doc:"of basic"`
-	Password component.Secret `yaml:"password" doc:"of basic"`
-	Name     string           `yaml:"name" doc:"of header: its name, such as X-Api-Key"`
-	Value    component.Secret `yaml:"value" doc:"of header: all of its value"`
-}
+type Auth = gate.Config
 
 // Bounds of the sizes.
 const (
@@ -52,13 +53,15 @@ func Spec() component.Spec[source.Source] {
 func (c *Config) Check(r *component.Report) {
 	c.checkListen(r)
 	switch {
-	case c.Path == "":
+	case c.Path == "" || unknown(c.Path):
 	case !strings.HasPrefix(c.Path, "/"):
 		r.Error("path", "does not begin with /", "such as /hooks/edr")
 	case strings.ContainsAny(c.Path, "?#"):
 		r.Error("path", "holds a ? or #", "only the path of the URL is compared; write it without query")
 	case path.Clean(c.Path) != strings.TrimSuffix(c.Path, "/") && c.Path != "/":
 		r.Error("path", "is not a plain path", "write it without //, /./ and /../")
+	case c.Auth.IssuesTokens() && c.Path == c.Auth.Endpoint():
+		r.Error("path", "is the path of the token endpoint", "choose another, or say token_path in auth")
 	}
 	for _, s := range []struct {
 		key  string
@@ -74,10 +77,16 @@ func (c *Config) Check(r *component.Report) {
 	if c.MaxInflated > 0 && c.MaxInflated < c.MaxBody {
 		r.Error("max_inflated", "is less than max_body", "")
 	}
+	if c.Dedupe != "" && !unknown(c.Dedupe) && !gate.IsHeaderName(c.Dedupe) {
+		r.Error("dedupe", "is not the name of a header", "such as X-GitHub-Delivery")
+	}
+	if i := slices.IndexFunc(c.Proxies, func(p netip.Prefix) bool { return p.Bits() == 0 }); i >= 0 {
+		r.Error("proxies["+strconv.Itoa(i)+"]", "is every network", "then any sender can say that it is another; name the proxies")
+	}
 }
 
 func (c *Config) checkListen(r *component.Report) {
-	if c.Listen == "" {
+	if c.Listen == "" || unknown(c.Listen) {
 		return
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
@@ -90,9 +99,14 @@ func (c *Config) checkListen(r *component.Report) {
 	} else if n == 0 {
 		r.Warn("listen", "port 0 is a different port after every start", "")
 	}
-	if !loopback(host) {
-		r.Warn("listen", "takes requests from other hosts without TLS", "let a reverse proxy on this host end TLS and listen on 127.0.0.1")
+	if c.TLS.Given() || loopback(host) {
+		return
 	}
+	if c.Auth.IssuesTokens() {
+		r.Warn("listen", "takes requests from other hosts without TLS, and tokens are issued over TLS only", "say tls: {cert: …, key: …}, here or at another webhook of the address")
+		return
+	}
+	r.Warn("listen", "takes requests from other hosts without TLS", "say tls: {cert: …, key: …}, here or at another webhook of the address; or let a reverse proxy on this host end TLS and listen on 127.0.0.1")
 }
 
 func loopback(host string) bool {
@@ -100,44 +114,5 @@ func loopback(host string) bool {
 	return err == nil && a.Unmap().IsLoopback() || host == "localhost"
 }
 
-// Check implements component.Checker.
-func (a *Auth) Check(r *component.Report) {
-	type part struct {
-		key   string
-		of    string
-		empty bool
-	}
-	for _, p := range []part{
-		{"token", "bearer", a.Token.IsZero()},
-		{"username", "basic", a.Username == ""},
-		{"password", "basic", a.Password.IsZero()},
-		{"name", "header", a.Name == ""},
-		{"value", "header", a.Value.IsZero()},
-	} {
-		switch {
-		case a.Type == p.of && p.empty:
-			r.Error(p.key, "is missing or empty", "auth type "+p.of+" needs it")
-		case a.Type != p.of && !p.empty:
-			r.Error(p.key, "belongs to auth type "+p.of, "say type: "+p.of+", or remove it")
-		}
-	}
-	switch {
-	case a.Type == "":
-		r.Error("type", "is missing", "bearer, basic or header; if anyone who reaches the port may send, say none")
-	case a.Type == "basic" && strings.Contains(a.Username, ":"):
-		r.Error("username", "holds a colon", "basic authentication cannot carry it")
-	case a.Type == "header" && a.Name != "" && !token(a.Name):
-		r.Error("name", "is not the name of a header", "such as X-Api-Key")
-	}
-}
-
-// token reports whether s is a token of RFC 9110 section 5.6.2.
-func token(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
-}
+// unknown reports whether a text holds what can be read only by the service.
+func unknown(text string) bool { return strings.Contains(text, "${") }

@@ -10,21 +10,21 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/siemfwd/siemfwd/forwarder/certs"
 	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/source"
+	"github.com/siemfwd/siemfwd/forwarder/source/webhook/gate"
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
 var (
 	errNoHub = errors.New("webhook: made without a hub")
 	errTaken = errors.New("address and path are taken")
+	errTLS   = errors.New("tls: another webhook of the address says something else")
 )
 
 // Hub joins the webhooks of one address in one listener. The listener is open while at
@@ -33,12 +33,14 @@ type Hub struct {
 	limits limits
 
 	mu   sync.Mutex
-	open map[string]*listener // by address as configured
+	open map[string]*listener   // by address as configured
+	tls  map[string]certs.Files // by address: what the first webhook of it says that says anything
 }
 
 // limits are what a listener bears.
 type limits struct {
 	connections int           // open at a time; more wait in the kernel
+	perPeer     int           // of them, from one address of another host; more are closed
 	headerBytes int           // of one request
 	header      time.Duration // for a request's header to arrive
 	request     time.Duration // for all of a request to arrive
@@ -52,8 +54,9 @@ type limits struct {
 
 // NewHub returns a Hub without listeners.
 func NewHub() *Hub {
-	return &Hub{open: map[string]*listener{}, limits: limits{
+	return &Hub{open: map[string]*listener{}, tls: map[string]certs.Files{}, limits: limits{
 		connections: 2048,
+		perPeer:     1024,
 		headerBytes: 16 << 10,
 		header:      10 * time.Second,
 		request:     30 * time.Second,
@@ -75,6 +78,7 @@ func (h *Hub) New(cfg *Config, hook *kit.Hook, env component.Env) (source.Source
 	var r component.Report
 	cfg.Check(&r)
 	cfg.Auth.Check(&r)
+	cfg.TLS.Check(&r)
 	for _, f := range r.Findings {
 		if !f.Warning {
 			return nil, fmt.Errorf("%s %s", f.Path, f.Text)
@@ -89,7 +93,16 @@ func (h *Hub) New(cfg *Config, hook *kit.Hook, env component.Env) (source.Source
 	if env.Meter == nil {
 		env.Meter = component.NoMeter{}
 	}
-	return &Source{hub: h, cfg: *cfg, hook: hook, env: env}, nil
+	g, err := gate.New(&cfg.Auth, gate.Options{Name: env.Name, State: env.State, Log: env.Log})
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if known := h.tls[cfg.Listen]; !known.Given() && cfg.TLS.Given() {
+		h.tls[cfg.Listen] = cfg.TLS
+	}
+	return &Source{hub: h, cfg: *cfg, hook: hook, env: env, gate: g}, nil
 }
 
 // Source is one webhook.
@@ -98,21 +111,27 @@ type Source struct {
 	cfg  Config
 	hook *kit.Hook
 	env  component.Env
+	gate *gate.Gate
 
 	mu    sync.Mutex
-	bound net.Addr
+	bound string // URL without path; "" while Run is not running
 }
 
 // Run implements source.Source. When ctx ends, requests in hand are answered before it
 // returns, for a few seconds at most; new ones are told to come back.
 func (s *Source) Run(ctx context.Context, log source.Log) error {
-	r := newRoute(s, log)
-	paths := s.paths()
-	l, err := s.hub.join(s.cfg.Listen, paths, r)
-	if err != nil {
+	if err := s.gate.Open(); err != nil {
 		return err
 	}
-	s.setBound(l.addr)
+	r := newRoute(s, log)
+	l, err := s.hub.join(s, r)
+	if err != nil {
+		r.cancel()
+		return err
+	}
+	var judging sync.WaitGroup
+	judging.Go(func() { s.gate.Run(r.ctx) }) // until requests in hand are answered
+	s.setBound(l.url())
 	log.Ready()
 	select {
 	case <-ctx.Done():
@@ -120,9 +139,10 @@ func (s *Source) Run(ctx context.Context, log source.Log) error {
 	case <-l.failed:
 		err = l.err
 	}
-	s.setBound(nil)
-	l.end(paths, r)
+	s.setBound("")
+	l.end(r)
 	r.drain(s.hub.limits.drain)
+	judging.Wait()
 	s.hub.leave(s.cfg.Listen, l)
 	return err
 }
@@ -136,38 +156,47 @@ func (s *Source) paths() []string {
 	return paths
 }
 
-func (s *Source) setBound(a net.Addr) {
+func (s *Source) setBound(url string) {
 	s.mu.Lock()
-	s.bound = a
+	s.bound = url
 	s.mu.Unlock()
 }
 
-// Addrs returns where the source listens, http://HOST:PORT, with the real port where
-// that is 0. It is empty while Run is not running. The path, which may be a secret, is
-// left out.
+// Addrs returns where the source listens, http://HOST:PORT or https://HOST:PORT, with
+// the real port where that is 0. It is empty while Run is not running. The path, which
+// may be a secret, is left out.
 func (s *Source) Addrs() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bound == nil {
+	if s.bound == "" {
 		return nil
 	}
-	return []string{"http://" + s.bound.String()}
+	return []string{s.bound}
 }
 
 // join adds a route to the listener of an address, which is opened for the first one.
-func (h *Hub) join(address string, paths []string, r *route) (*listener, error) {
+func (h *Hub) join(s *Source, r *route) (*listener, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	address := s.cfg.Listen
+	files := h.tls[address]
+	if s.cfg.TLS.Given() && s.cfg.TLS != files {
+		return nil, errTLS
+	}
 	l := h.open[address]
 	if l == nil {
 		var err error
-		if l, err = listen(address, h.limits); err != nil {
+		if l, err = listen(address, files, h.limits, s.env.Log); err != nil {
 			return nil, err
 		}
 		h.open[address] = l
 	}
-	if by := l.add(paths, r); by != "" {
-		return nil, fmt.Errorf("%w by %s: no two webhooks can have the same", errTaken, by)
+	if err := l.add(r); err != nil {
+		if l.users == 0 {
+			delete(h.open, address)
+			l.close(time.Second)
+		}
+		return nil, err
 	}
 	l.users++
 	return l, nil
@@ -188,122 +217,4 @@ func (h *Hub) leave(address string, l *listener) {
 		l.close(time.Second)
 	}
 	h.mu.Unlock()
-}
-
-// listener is one address with the paths that are served on it.
-type listener struct {
-	addr   net.Addr
-	limits limits
-	desks  *desks
-	server *http.Server
-	conns  *boundListener
-	users  int // guarded by the hub
-
-	failed chan struct{} // closed when it takes no more connections though it should
-	err    error         // why, set before
-
-	mu     sync.RWMutex
-	routes map[string]*route
-	gone   map[string]time.Time // paths that ended, and when
-}
-
-func listen(address string, lim limits) (*listener, error) {
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	l := &listener{addr: ln.Addr(), limits: lim, desks: newDesks(lim.bodies), failed: make(chan struct{}),
-		routes: map[string]*route{}, gone: map[string]time.Time{}}
-	l.server = &http.Server{
-		Handler:           l,
-		ReadHeaderTimeout: lim.header,
-		ReadTimeout:       lim.request,
-		WriteTimeout:      lim.request + lim.emit,
-		IdleTimeout:       lim.idle,
-		MaxHeaderBytes:    lim.headerBytes,
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
-		// The asterisk form is no path of ours.
-		DisableGeneralOptionsHandler: true,
-	}
-	l.conns = bound(ln, lim.connections, l.tellFull)
-	go l.serve()
-	return l, nil
-}
-
-func (l *listener) serve() {
-	if err := l.server.Serve(l.conns); !errors.Is(err, http.ErrServerClosed) {
-		l.err = fmt.Errorf("listener: %w", err)
-		close(l.failed)
-	}
-}
-
-// tellFull says in the log of one of the sources that senders wait for a connection.
-func (l *listener) tellFull() {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	for _, r := range l.routes {
-		r.quiet.say(r.env.Log, time.Now(), 0, "connections are as many as allowed", l.addr.String(), netip.Addr{})
-		return
-	}
-}
-
-func (l *listener) broken() bool {
-	select {
-	case <-l.failed:
-		return true
-	default:
-		return false
-	}
-}
-
-// add adds all paths or none; then it returns the name of the source that has one of
-// them already.
-func (l *listener) add(paths []string, r *route) (by string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, path := range paths {
-		if old := l.routes[path]; old != nil {
-			return old.env.Name
-		}
-	}
-	for _, path := range paths {
-		delete(l.gone, path)
-		l.routes[path] = r
-	}
-	return ""
-}
-
-// end takes paths out; for a while they are answered with 503, because they are
-// probably coming back.
-func (l *listener) end(paths []string, r *route) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, path := range paths {
-		if l.routes[path] == r {
-			delete(l.routes, path)
-			l.gone[path] = time.Now()
-		}
-	}
-}
-
-// route finds the route of a path and enters it; ended says that there was one until
-// now.
-func (l *listener) route(path string, k *desk, w http.ResponseWriter) (r *route, ended bool) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if r = l.routes[path]; r != nil && r.enter(k, w) {
-		return r, false
-	}
-	at, ok := l.gone[path]
-	return nil, r != nil || ok && time.Since(at) < l.limits.gone
-}
-
-// close ends the server: idle connections at once, those with a request when it is
-// answered, or after a while.
-func (l *listener) close(wait time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), wait)
-	defer cancel()
-	if err := l.server.Shutdown(ctx); err != nil {
-		_ = l.server.Close()
-	}
 }

@@ -10,17 +10,20 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/source"
+	"github.com/siemfwd/siemfwd/forwarder/source/webhook/gate"
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
 // route is one Run of a source: what a path leads to.
 type route struct {
-	log   source.Log
-	hook  *kit.Hook
-	gate  gate
-	allow []netip.Prefix
-	env   component.Env
-	quiet quiet
+	log       source.Log
+	hook      *kit.Hook
+	gate      *gate.Gate
+	paths     []string // all that lead here
+	tokenPath string
+	cfg       *Config
+	env       component.Env
+	quiet     quiet
 
 	maxBody, maxInflated int64
 	emitFor, fullFor     time.Duration
@@ -36,7 +39,7 @@ type route struct {
 }
 
 func newRoute(s *Source, log source.Log) *route {
-	r := &route{log: log, hook: s.hook, gate: newGate(&s.cfg.Auth), allow: s.cfg.Allow, env: s.env,
+	r := &route{log: log, hook: s.hook, gate: s.gate, paths: s.paths(), tokenPath: s.cfg.Auth.Endpoint(), cfg: &s.cfg, env: s.env,
 		maxBody: int64(s.cfg.MaxBody), maxInflated: int64(s.cfg.MaxInflated),
 		emitFor: s.hub.limits.emit, fullFor: s.hub.limits.full, inHand: map[*desk]http.ResponseWriter{}}
 	if r.maxBody == 0 {
@@ -106,17 +109,9 @@ func (r *route) drain(wait time.Duration) {
 	<-empty
 }
 
-// allowed reports whether the peer is in one of the networks that may send.
+// allowed reports whether the sender is in one of the networks that may send.
 func (r *route) allowed(peer netip.Addr) bool {
-	if len(r.allow) == 0 {
-		return true
-	}
-	for _, p := range r.allow {
-		if p.Contains(peer) {
-			return true
-		}
-	}
-	return false
+	return len(r.cfg.Allow) == 0 || within(r.cfg.Allow, peer)
 }
 
 // setBusy notes whether the log takes events, and logs when that changes.

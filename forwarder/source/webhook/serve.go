@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/siemfwd/siemfwd/forwarder/event"
+	"github.com/siemfwd/siemfwd/forwarder/source/webhook/gate"
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
@@ -23,30 +24,67 @@ var (
 	jsonType   = []string{"application/json"}
 	closeValue = []string{"close"}
 	retryValue = []string{"5"}
-	// RFC 9110 section 15.5.2 wants a challenge with every 401.
-	bearerValue = []string{"Bearer"}
+	// How long a sender that guesses is not listened to.
+	limitValue = []string{strconv.Itoa(int(gate.RetryAfter.Seconds()))}
 )
 
 // ServeHTTP implements http.Handler.
 func (l *listener) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	k := l.desks.get()
 	defer l.desks.put(k)
-	if l.conns.crowded() {
-		// Others wait for a connection: this one is not kept for a next request.
+	if l.conns.crowded() || l.old(req) {
+		// Others wait for a connection, or the next one is to be made under the new
+		// certificate: this one is not kept for a next request.
 		w.Header()["Connection"] = closeValue
 	}
-	r, ended := l.route(req.URL.Path, k, w)
+	r, t, ended := l.route(req.URL.Path, k, w)
 	switch {
 	case r != nil:
 		defer r.leave(k)
 		defer r.guard(w, req)
 		r.serve(w, req, k)
+	case t != nil:
+		defer t.routes[0].guard(w, req)
+		l.serveToken(w, req, t)
 	case ended:
 		w.Header()["Retry-After"] = retryValue
 		fail(w, http.StatusServiceUnavailable, "stopped for a moment")
 	default:
 		fail(w, http.StatusNotFound, "nothing is here")
 	}
+}
+
+// serveToken lets a token endpoint answer whoever may send to one of its webhooks.
+func (l *listener) serveToken(w http.ResponseWriter, req *http.Request, t *tokenPath) {
+	var peer netip.Addr
+	of := t.routes[0]
+	allowed := false
+	for _, r := range t.routes {
+		if p := sender(req, r.cfg.Proxies).Addr(); r.allowed(p) {
+			peer, allowed = p, true
+			break
+		}
+	}
+	if !allowed {
+		of.env.Meter.Add("webhook_denied", 1)
+		l.say(of, http.StatusForbidden, "address is not allowed", "", sender(req, of.cfg.Proxies).Addr())
+		fail(w, http.StatusForbidden, "address is not allowed")
+		return
+	}
+	// Nobody can listen between two programs of this host.
+	secure := req.TLS != nil || address(req.RemoteAddr).Addr().IsLoopback()
+	o := t.Serve(w, req, peer, secure)
+	for _, r := range t.routes {
+		if r.env.Name == o.Source {
+			of = r
+		}
+	}
+	if o.Reason == "" {
+		of.env.Meter.Add("webhook_tokens", 1)
+		return
+	}
+	of.env.Meter.Add("webhook_denied", 1)
+	l.say(of, o.Status, "no token was issued", o.Reason, peer)
 }
 
 // guard turns a panic into an answer that makes the sender come back.
@@ -60,15 +98,14 @@ func (r *route) guard(w http.ResponseWriter, req *http.Request) {
 
 // request is what is known of one request besides its body.
 type request struct {
-	w    http.ResponseWriter
-	peer netip.AddrPort
-	at   time.Time
+	w      http.ResponseWriter
+	peer   netip.AddrPort // who sent it
+	at     time.Time
+	dedupe string // id of the delivery; "": not known
 }
 
 func (r *route) serve(w http.ResponseWriter, req *http.Request, k *desk) {
-	q := request{w: w, at: time.Now()}
-	q.peer, _ = netip.ParseAddrPort(req.RemoteAddr)
-	q.peer = netip.AddrPortFrom(q.peer.Addr().Unmap(), q.peer.Port())
+	q := request{w: w, at: time.Now(), peer: sender(req, r.cfg.Proxies)}
 	if !r.admit(&q, req) {
 		return
 	}
@@ -103,8 +140,9 @@ func (r *route) serve(w http.ResponseWriter, req *http.Request, k *desk) {
 
 // admit looks at everything but the body. When it returns false it has answered.
 func (r *route) admit(q *request, req *http.Request) bool {
+	probe := r.cfg.Probes && (req.Method == http.MethodGet || req.Method == http.MethodHead)
 	switch {
-	case req.Method != http.MethodPost:
+	case req.Method != http.MethodPost && !probe:
 		q.w.Header()["Allow"] = []string{http.MethodPost}
 		r.reject(q, http.StatusMethodNotAllowed, "method is not POST", "")
 		return false
@@ -112,29 +150,54 @@ func (r *route) admit(q *request, req *http.Request) bool {
 		r.env.Meter.Add("webhook_denied", 1)
 		r.reject(q, http.StatusForbidden, "address is not allowed", "")
 		return false
+	case probe:
+		q.w.WriteHeader(http.StatusOK)
+		return false
 	}
-	v := r.gate.admit(req)
-	if v != admitted {
-		r.deny(q, v)
-	}
-	return v == admitted
+	q.dedupe = delivery(req.Header, r.cfg.Dedupe)
+	return r.judged(q, r.gate.Admit(req, q.peer.Addr()))
 }
 
-// deny answers a request without the right credential.
-func (r *route) deny(q *request, v verdict) {
-	reason, a := "credential is wrong", &r.hook.Denied
-	switch v {
-	case missing:
-		reason, a = "credential is missing", or(&r.hook.Missing, a)
-	case malformed:
-		reason, a = "credential cannot be read", or(&r.hook.Malformed, a)
+// judged answers a request that the gate refuses.
+func (r *route) judged(q *request, v gate.Verdict) bool {
+	if v == gate.Admitted {
+		return true
 	}
-	r.env.Meter.Add("webhook_denied", 1)
-	r.say(q, cmp.Or(a.Status, http.StatusUnauthorized), reason, "")
-	if c := r.gate.challenge(); c != "" {
+	reason := v.Reason()
+	if c := r.gate.Challenge(v); c != "" {
 		q.w.Header()["Www-Authenticate"] = []string{c}
 	}
+	switch v {
+	case gate.Unavailable:
+		r.env.Meter.Add("webhook_busy", 1)
+		r.say(q, http.StatusServiceUnavailable, reason, "")
+		r.full(q.w)
+		return false
+	case gate.Limited:
+		r.env.Meter.Add("webhook_denied", 1)
+		q.w.Header()["Retry-After"] = limitValue
+		r.reject(q, http.StatusTooManyRequests, reason, "")
+		return false
+	case gate.Insufficient:
+		r.env.Meter.Add("webhook_denied", 1)
+		r.reject(q, http.StatusForbidden, reason, "")
+		return false
+	}
+	a := &r.hook.Denied
+	switch v {
+	case gate.Missing:
+		a = or(&r.hook.Missing, a)
+	case gate.Malformed:
+		a = or(&r.hook.Malformed, a)
+	}
+	r.env.Meter.Add("webhook_denied", 1)
+	status := cmp.Or(a.Status, http.StatusUnauthorized)
+	r.say(q, status, reason, "")
+	if status != http.StatusUnauthorized {
+		delete(q.w.Header(), "Www-Authenticate")
+	}
 	answer(q.w, a, http.StatusUnauthorized)
+	return false
 }
 
 // or is a, unless the vendor has not set it.
@@ -160,6 +223,9 @@ func (r *route) receive(q *request, req *http.Request, k *desk) (body []byte, ok
 	}
 	if err := k.read(req.Body, r.maxBody); err != nil {
 		r.unread(q, err, "body is too long", r.maxBody)
+		return nil, false
+	}
+	if !r.judged(q, r.gate.AdmitBody(req.Header, k.body, q.peer.Addr())) {
 		return nil, false
 	}
 	if !packed {
@@ -222,21 +288,6 @@ func (r *route) tooLong(q *request, reason string, most int64) {
 	r.env.Meter.Add("webhook_too_long", 1)
 	q.w.Header()["Connection"] = closeValue
 	r.reject(q, http.StatusRequestEntityTooLarge, reason, "most is "+strconv.FormatInt(most, 10)+" octets")
-}
-
-// split puts the events of a body into the batch.
-func (r *route) split(q *request, k *desk, body []byte) *kit.Answer {
-	k.batch.Reset()
-	if r.hook.Read == nil {
-		if len(body) == 0 {
-			return &kit.Answer{Status: http.StatusBadRequest, Body: errorBody("body is empty"), Reason: "body is empty"}
-		}
-		k.batch.Add(event.Raw{Data: body, Time: q.at, Peer: q.peer})
-		return nil
-	}
-	return r.hook.Read(body, func(data []byte, key event.Key) {
-		k.batch.Add(event.Raw{Data: data, Time: q.at, Peer: q.peer, Key: key})
-	})
 }
 
 // emit makes the batch durable. While the log is full it gives up soon, so that the
@@ -308,9 +359,6 @@ func answer(w http.ResponseWriter, a *kit.Answer, status int) {
 	}
 	if a.Status != 0 {
 		status = a.Status
-	}
-	if status == http.StatusUnauthorized && len(h["Www-Authenticate"]) == 0 {
-		h["Www-Authenticate"] = bearerValue
 	}
 	if a.Body != "" {
 		h["Content-Type"] = jsonType

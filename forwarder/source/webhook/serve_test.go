@@ -89,7 +89,7 @@ func TestVendorTable(t *testing.T) {
 			assert.Equal(t, c.answer, got.body)
 			assert.Equal(t, "application/json", got.header.Get("Content-Type"))
 			if c.status == 401 {
-				assert.Equal(t, "Bearer", got.header.Get("WWW-Authenticate"))
+				assert.True(t, strings.HasPrefix(got.header.Get("WWW-Authenticate"), "Bearer"))
 			}
 			assert.Len(t, r.texts(), before+c.events)
 			if c.refused {
@@ -130,22 +130,29 @@ func TestMethodAndPath(t *testing.T) {
 
 func TestAuth(t *testing.T) {
 	userpass := func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(s)) }
+	const bearer, invalid = `Bearer realm="hooks/hook"`, `Bearer realm="hooks/hook", error="invalid_token"`
+	const basic = `Basic realm="hooks/hook", charset="UTF-8"`
 	for _, c := range []struct {
-		auth      Auth
-		header    string
-		good, bad []string
-		challenge string
+		auth             Auth
+		header           string
+		good, bad        []string
+		missing, refused string // WWW-Authenticate
 	}{
 		{Auth{Type: "bearer", Token: component.NewSecret("t0ken")}, "Authorization",
-			[]string{"Bearer t0ken", "bearer t0ken", "Splunk t0ken", "SPLUNK   t0ken", "t0ken"},
-			[]string{"", "Bearer", "Bearer ", "Bearer t0ke", "Bearer t0kenx", "Basic t0ken", "T0KEN", "Bearert0ken", userpass("x:t0ken"), strings.Repeat("a", 8000)}, "Bearer"},
+			[]string{"Bearer t0ken", "bearer t0ken", "Splunk t0ken", "SPLUNK   t0ken", "t0ken", userpass("x:t0ken"), userpass(":t0ken")},
+			[]string{"", "Bearer", "Bearer ", "Bearer t0ke", "Bearer t0kenx", "Basic t0ken", "T0KEN", "Bearert0ken", userpass("t0ken:"), strings.Repeat("a", 8000)}, bearer, invalid},
 		{Auth{Type: "bearer", Token: component.NewSecret("Bearer whole")}, "Authorization",
-			[]string{"Bearer whole"}, []string{"whole", "Bearer", "Splunk whole"}, "Bearer"},
+			[]string{"Bearer whole"}, []string{"whole", "Bearer", "Splunk whole"}, bearer, invalid},
 		{Auth{Type: "basic", Username: "epm", Password: component.NewSecret("pa:ss")}, "Authorization",
-			[]string{userpass("epm:pa:ss")}, []string{"", userpass("epm:"), userpass(":pa:ss"), userpass("x:pa:ss"), "Basic !!!", "Bearer pa:ss"}, `Basic realm="siemfwd", charset="UTF-8"`},
+			[]string{userpass("epm:pa:ss"), strings.Replace(userpass("epm:pa:ss"), "Basic ", "basic  ", 1)},
+			[]string{"", userpass("epm:"), userpass(":pa:ss"), userpass("x:pa:ss"), userpass("epm"), userpass("epm:pa:ss")[:14], "Basic !!!", "Bearer pa:ss"}, basic, basic},
 		{Auth{Type: "header", Name: "x-api-key", Value: component.NewSecret("v")}, "X-Api-Key",
-			[]string{"v"}, []string{"", "V", "vv"}, "Bearer"},
-		{Auth{Type: "none"}, "Authorization", []string{"", "anything"}, nil, ""},
+			[]string{"v"}, []string{"", "V", "vv", "Bearer v"}, bearer, bearer},
+		{Auth{Type: "header", Name: "Authorization", Value: component.NewSecret("Bearer SG.x y")}, "Authorization",
+			[]string{"Bearer SG.x y", "SG.x y", "bearer SG.x y", "Token SG.x y"}, []string{"", "y", "Bearer", "Bearer y", "SG.x", "x SG.x y"}, bearer, bearer},
+		{Auth{Type: "header", Name: "Authorization", Value: component.NewSecret("two words")}, "Authorization",
+			[]string{"two words", "Bearer two words"}, []string{"words", "two"}, bearer, bearer},
+		{Auth{Type: "none"}, "Authorization", []string{"", "anything"}, nil, "", ""},
 	} {
 		t.Run(c.auth.Type, func(t *testing.T) {
 			r := start(t, NewHub(), nil, func(cfg *Config) { cfg.Auth = c.auth })
@@ -155,7 +162,11 @@ func TestAuth(t *testing.T) {
 			for _, v := range c.bad {
 				got := r.post("x", "Authorization", "", c.header, v)
 				assert.Equal(t, 401, got.status, v)
-				assert.Equal(t, c.challenge, got.header.Get("WWW-Authenticate"))
+				want := c.refused
+				if v == "" {
+					want = c.missing
+				}
+				assert.Equal(t, want, got.header.Get("WWW-Authenticate"))
 			}
 			assert.Len(t, r.texts(), len(c.good))
 			assert.Equal(t, uint64(len(c.bad)), r.meter.get("webhook_denied"))
