@@ -111,8 +111,21 @@ type Hook struct {
 	// Also holds what may stand behind the configured path: "/event" lets the same
 	// events in there too.
 	Also []string
+	// Ways are paths behind the configured one where something else is taken or said.
+	Ways []Way
 	// MaxBody is the default for max_body; 0 means the listener's own default.
 	MaxBody int64
+}
+
+// Way is a path behind that of a webhook.
+type Way struct {
+	Path   string // such as "/raw"
+	Method string // POST when empty
+	Open   bool   // no credential is asked for
+	// Read is as that of Hook; what is good is answered with Hook's OK. Without it the
+	// way takes no events, and whoever asks gets OK, or Full while the spool takes nothing.
+	Read     func(body []byte, add func(data []byte, key event.Key)) *Answer
+	OK, Full Answer // zero: Hook's
 }
 
 // Answer is what a sender is told.
