@@ -21,6 +21,9 @@ import (
 //go:embed samples/*.txtar
 var samples embed.FS
 
+//go:embed README.md
+var readme string
+
 // Vendor reads one envelope at a time.
 var Vendor = kit.Vendor{
 	Name:    "datatheorem",
@@ -30,6 +33,7 @@ var Vendor = kit.Vendor{
 	Detect:  detect,
 	Shape:   kit.Body,
 	Samples: samples,
+	Readme:  readme,
 	Hook:    &hook,
 }
 

@@ -69,13 +69,13 @@ type Join struct {
 }
 
 // Webhook is a webhook source of the configuration, as its sender has to be told of it.
-// It holds no secrets: where one belongs, it says which.
+// Instead of a secret it holds ${…}, where the configuration says one, or <secret>.
 type Webhook struct {
-	Name   string // of the source
-	URL    string
-	Auth   string      // the word after `type:` of auth
-	Enter  [][2]string // what goes with it: what it is called, and the value or whose it is
-	Header [2]string   // name and value of the header that is sent; empty: none
+	Name     string // of the source
+	URL      string
+	TokenURL string            // where the sender fetches its tokens; "" when it fetches none here
+	Auth     map[string]string // the keys of auth that were said, type among them
+	Headers  [][2]string       // names and values of headers that are asked for besides
 }
 
 // Shape is how events are separated outside of a listener.

@@ -15,6 +15,9 @@ import (
 //go:embed samples/*.txtar
 var samples embed.FS
 
+//go:embed README.md
+var readme string
+
 // Vendor reads one incident at a time: a syslog line, or a JSON object.
 var Vendor = kit.Vendor{
 	Name:    "skyhigh",
@@ -24,6 +27,7 @@ var Vendor = kit.Vendor{
 	Detect:  detect,
 	Shape:   kit.Lines,
 	Samples: samples,
+	Readme:  readme,
 	Unpack:  unpack,
 	Poll:    &poll,
 }

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
+
+	"github.com/siemfwd/siemfwd/forwarder"
+	"github.com/siemfwd/siemfwd/forwarder/config"
+	"github.com/siemfwd/siemfwd/parsers"
+	"github.com/siemfwd/siemfwd/parsers/kit"
+)
+
+func docCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doc VENDOR",
+		Short: "Read about a vendor: how to set it up, what arrives",
+		Long: `Read about a vendor: how to set it up, what arrives.
+
+For beyondtrust it prints what to enter in the product and the templates to paste, with
+the address and authentication of every source of that vendor in the configuration (-c).
+Secrets are not printed; where one belongs, it says which.`,
+		Args: cobra.ExactArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, v := range parsers.All() {
+				names = append(names, v.Name+"\t"+v.Doc)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.doc(args[0], cmd.Flags().Changed("config"))
+		},
+	}
+}
+
+func (a *app) doc(name string, withConfig bool) error {
+	v, ok := parsers.ByName(name)
+	if !ok {
+		return usage("vendor %q is not known; siemfwd list vendors", name)
+	}
+	text := v.Readme
+	if v.Guide != nil {
+		hooks, err := a.webhooks(name, withConfig)
+		if err != nil {
+			return err
+		}
+		text = v.Guide(hooks) + "\n" + text
+	}
+	if text == "" {
+		text = fmt.Sprintf("# %s\n\nVendor `%s`: %s.\n\nIts samples: siemfwd list samples -o json | grep %s/\n", v.Product, v.Name, v.Doc, v.Name)
+	}
+	if a.output == "json" {
+		return a.json(struct {
+			Kind string `json:"kind"`
+			Name string `json:"name"`
+			Text string `json:"text"`
+		}{"doc", name, text})
+	}
+	_, err := fmt.Fprint(a.out, text)
+	return err
+}
+
+// webhooks lists the webhook sources of a vendor. A configuration that was not asked for
+// and cannot be used is none.
+func (a *app) webhooks(vendor string, asked bool) ([]kit.Webhook, error) {
+	if !asked {
+		if _, err := os.Stat(a.config); err != nil {
+			return nil, nil
+		}
+	}
+	cfg, problems := forwarder.Load(a.config, forwarder.Lenient)
+	if problems.Err() != nil {
+		if asked {
+			problems.Print(a.err, false)
+			return nil, exit(exitConfig, nil)
+		}
+		a.say("%s cannot be used (siemfwd check tells why): addresses are placeholders", a.config)
+		return nil, nil
+	}
+	hooks, err := webhooksOf(cfg, vendor)
+	if err == nil && asked && len(hooks) == 0 {
+		a.say("no webhook source in %s has vendor %s: addresses are placeholders", a.config, vendor)
+	}
+	return hooks, err
+}
+
+// shownSource is a webhook source in the configuration as it may be shown: secrets
+// hidden, ${…} as they are.
+type shownSource struct {
+	Type   string         `yaml:"type"`
+	Vendor string         `yaml:"vendor"`
+	Listen string         `yaml:"listen"`
+	Path   string         `yaml:"path"`
+	TLS    map[string]any `yaml:"tls"`
+	Auth   map[string]any `yaml:"auth"`
+}
+
+func webhooksOf(cfg *config.Config, vendor string) ([]kit.Webhook, error) {
+	text, err := cfg.YAML()
+	if err != nil {
+		return nil, err
+	}
+	var shown struct {
+		Sources map[string]yaml.Node `yaml:"sources"`
+	}
+	if err := yaml.Unmarshal(text, &shown); err != nil {
+		return nil, err
+	}
+	var hooks []kit.Webhook
+	for i := range cfg.Sources {
+		c := &cfg.Sources[i]
+		if c.Type != "webhook" || c.Vendor != vendor {
+			continue
+		}
+		var s shownSource
+		node := shown.Sources[c.Name]
+		if err := node.Decode(&s); err != nil {
+			return nil, fmt.Errorf("source %s: %w", c.Name, err)
+		}
+		hooks = append(hooks, s.webhook(c.Name))
+	}
+	return hooks, nil
+}
+
+func (s *shownSource) webhook(name string) kit.Webhook {
+	base := publicAddress(s.Listen, len(s.TLS) > 0)
+	h := kit.Webhook{Name: name, URL: base + s.Path, Auth: map[string]string{}}
+	for key, value := range s.Auth {
+		switch value := value.(type) {
+		case map[string]any:
+			for header, secret := range value {
+				h.Headers = append(h.Headers, [2]string{header, fmt.Sprint(secret)})
+			}
+		case []any:
+		default:
+			h.Auth[key] = fmt.Sprint(value)
+		}
+	}
+	sort.Slice(h.Headers, func(i, j int) bool { return h.Headers[i][0] < h.Headers[j][0] })
+	if strings.HasPrefix(h.Auth["type"], "oauth_") {
+		path := h.Auth["token_path"]
+		switch {
+		case path == "":
+			path = "/oauth/token"
+		case !strings.HasPrefix(path, "/"):
+			path = " and the token_path of the configuration"
+		}
+		h.TokenURL = base + path
+	}
+	return h
+}
+
+// publicAddress is how a sender reaches a listener. One on the loopback interface is
+// behind a proxy that ends TLS, whose name nobody here knows.
+func publicAddress(listen string, tls bool) string {
+	const unknown = "https://YOUR-HOST"
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return unknown
+	}
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case !tls && (host == "localhost" || err == nil && addr.Unmap().IsLoopback()):
+		return unknown
+	case host == "" || err == nil && (addr.IsUnspecified() || addr.Unmap().IsLoopback()):
+		host = "YOUR-HOST"
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port != "443" {
+		host += ":" + port
+	}
+	return "https://" + host
+}
