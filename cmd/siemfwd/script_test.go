@@ -13,7 +13,8 @@ import (
 // a command is used.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir:   "testdata",
+		Setup: scannerAPI,
 
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			// exits N COMMAND ARG…: the command ends with that status.
