@@ -27,6 +27,7 @@ var hecSamples embed.FS
 func HEC(others ...kit.Vendor) kit.Vendor {
 	others = slices.DeleteFunc(slices.Clone(others), func(v kit.Vendor) bool { return v.Hook == nil || v.Detect == nil })
 	hook := hecHook
+	hook.Ways = hecWays()
 	hook.Read = func(body []byte, add func(data []byte, key event.Key)) *kit.Answer {
 		return readHEC(body, others, add)
 	}
@@ -201,11 +202,7 @@ var errNoEnvelope = errors.New("hec: envelope is not an object with an event")
 func parseHEC(r *record.Record, raw []byte) error {
 	e, ok := kit.Find(raw, "event")
 	if !ok {
-		if err := kit.JSON(r, nil, raw); err != nil {
-			return err
-		}
-		r.Undo(0)
-		return errNoEnvelope
+		return parseBare(r, raw)
 	}
 	kind, err := kit.KindOf(e), error(nil)
 	switch kind {

@@ -36,7 +36,14 @@ func TestHECParse(t *testing.T) {
 	r = readAs(t, hec, `{"event":{"id":"1","x":2},"source":"level"}`)
 	assert.Equal(t, `hec|s|{"event":{"id":"1","x":2},"source":"level"}`, string(r.Identity))
 
-	for _, raw := range []string{``, `[]`, `{"a":1}`, `{"event":`, `{"event":"x"`, `{"event":"x"} y`, `{"event":{"a":1},"x":}`} {
+	r = readAs(t, hec, `{"level":"error","msg":"bare"}`)
+	assert.Equal(t, "bare", string(r.Message))
+	assert.Equal(t, 8, r.Severity)
+	r = readAs(t, hec, `<13>bare "text"`)
+	assert.Equal(t, `<13>bare "text"`, string(r.Message))
+	assert.Equal(t, "hec", string(r.Class))
+
+	for _, raw := range []string{``, `[]`, `{"a":`, `{"event":`, `{"event":"x"`, `{"event":"x"} y`, `{"event":{"a":1},"x":}`} {
 		var r record.Record
 		assert.Error(t, hec.Parse(&r, []byte(raw)), raw)
 		assert.Empty(t, r.Fields, raw)
@@ -89,6 +96,38 @@ func TestHECRead(t *testing.T) {
 		assert.Equal(t, c.taken, a.Taken, c.body)
 		assert.NotEmpty(t, a.Reason)
 	}
+}
+
+// The ways besides that of envelopes.
+func TestHECWays(t *testing.T) {
+	ways := map[string]kit.Way{}
+	for _, w := range HEC().Hook.Ways {
+		ways[w.Path] = w
+	}
+	for body, want := range map[string][]string{
+		"a\r\n\nb \n":           {"a", "b "},
+		"\uFEFFone":             {"one"},
+		`{"a":1}{"b":` + "\n2}": {`{"a":1}`, `{"b":` + "\n2}"},
+		`[{"a":1},{"b":2}]`:     {`{"a":1}`, `{"b":2}`},
+		"{\"a\":1}\n{\"b\"\n":   {`{"a":1}`, `{"b"`},
+		"1 2":                   {"1 2"},
+		"\xff\x00\n":            {"\xff\x00"},
+	} {
+		var got []string
+		assert.Nil(t, ways["/raw"].Read([]byte(body), func(d []byte, k event.Key) {
+			got = append(got, string(d))
+			assert.Zero(t, k)
+		}), body)
+		assert.Equal(t, want, got, "%q", body)
+	}
+	for _, empty := range []string{"", " \r\n\n"} {
+		a := ways["/raw/1.0"].Read([]byte(empty), func([]byte, event.Key) { t.Error("an event") })
+		require.NotNil(t, a)
+		assert.Equal(t, `{"text":"No data","code":5}`, a.Body)
+	}
+	assert.Equal(t, kit.Answer{Status: 400, Body: `{"text":"ACK is disabled","code":14}`}, ways["/ack"].OK)
+	assert.Equal(t, kit.Answer{Status: 200, Body: `{"text":"HEC is healthy","code":17}`}, ways["/health"].OK)
+	assert.Equal(t, 503, ways["/health/1.0"].Full.Status)
 }
 
 // An envelope that another vendor knows is that vendor's, with its key.

@@ -151,10 +151,16 @@ func (s *Source) Run(ctx context.Context, log source.Log) error {
 func (s *Source) paths() []string {
 	paths := []string{s.cfg.Path}
 	for _, also := range s.hook.Also {
-		paths = append(paths, strings.TrimSuffix(s.cfg.Path, "/")+also)
+		paths = append(paths, s.below(also))
+	}
+	for i := range s.hook.Ways {
+		paths = append(paths, s.below(s.hook.Ways[i].Path))
 	}
 	return paths
 }
+
+// below is a path behind the configured one.
+func (s *Source) below(path string) string { return strings.TrimSuffix(s.cfg.Path, "/") + path }
 
 func (s *Source) setBound(url string) {
 	s.mu.Lock()

@@ -19,7 +19,8 @@ type route struct {
 	log       source.Log
 	hook      *kit.Hook
 	gate      *gate.Gate
-	paths     []string // all that lead here
+	paths     []string            // all that lead here
+	ways      map[string]*kit.Way // by path, those that are not for the hook's own events
 	tokenPath string
 	cfg       *Config
 	env       component.Env
@@ -39,9 +40,13 @@ type route struct {
 }
 
 func newRoute(s *Source, log source.Log) *route {
-	r := &route{log: log, hook: s.hook, gate: s.gate, paths: s.paths(), tokenPath: s.cfg.Auth.Endpoint(), cfg: &s.cfg, env: s.env,
+	r := &route{log: log, hook: s.hook, gate: s.gate, paths: s.paths(), ways: map[string]*kit.Way{}, tokenPath: s.cfg.Auth.Endpoint(), cfg: &s.cfg, env: s.env,
 		maxBody: int64(s.cfg.MaxBody), maxInflated: int64(s.cfg.MaxInflated),
 		emitFor: s.hub.limits.emit, fullFor: s.hub.limits.full, inHand: map[*desk]http.ResponseWriter{}}
+	for i := range s.hook.Ways {
+		w := &s.hook.Ways[i]
+		r.ways[s.below(w.Path)] = w
+	}
 	if r.maxBody == 0 {
 		r.maxBody = s.hook.MaxBody
 	}

@@ -101,12 +101,17 @@ type request struct {
 	w      http.ResponseWriter
 	peer   netip.AddrPort // who sent it
 	at     time.Time
-	dedupe string // id of the delivery; "": not known
+	dedupe string   // id of the delivery; "": not known
+	way    *kit.Way // nil: the hook's own
 }
 
 func (r *route) serve(w http.ResponseWriter, req *http.Request, k *desk) {
-	q := request{w: w, at: time.Now(), peer: sender(req, r.cfg.Proxies)}
+	q := request{w: w, at: time.Now(), peer: sender(req, r.cfg.Proxies), way: r.ways[req.URL.Path]}
 	if !r.admit(&q, req) {
+		return
+	}
+	if q.way != nil && q.way.Read == nil {
+		r.tell(&q)
 		return
 	}
 	body, ok := r.receive(&q, req, k)
@@ -140,11 +145,15 @@ func (r *route) serve(w http.ResponseWriter, req *http.Request, k *desk) {
 
 // admit looks at everything but the body. When it returns false it has answered.
 func (r *route) admit(q *request, req *http.Request) bool {
-	probe := r.cfg.Probes && (req.Method == http.MethodGet || req.Method == http.MethodHead)
+	method := http.MethodPost
+	if q.way != nil {
+		method = cmp.Or(q.way.Method, method)
+	}
+	probe := r.cfg.Probes && q.way == nil && (req.Method == http.MethodGet || req.Method == http.MethodHead)
 	switch {
-	case req.Method != http.MethodPost && !probe:
-		q.w.Header()["Allow"] = []string{http.MethodPost}
-		r.reject(q, http.StatusMethodNotAllowed, "method is not POST", "")
+	case req.Method != method && !probe:
+		q.w.Header()["Allow"] = []string{method}
+		r.reject(q, http.StatusMethodNotAllowed, "method is not "+method, "")
 		return false
 	case !r.allowed(q.peer.Addr()):
 		r.env.Meter.Add("webhook_denied", 1)
@@ -153,9 +162,20 @@ func (r *route) admit(q *request, req *http.Request) bool {
 	case probe:
 		q.w.WriteHeader(http.StatusOK)
 		return false
+	case q.way != nil && q.way.Open:
+		return true
 	}
 	q.dedupe = delivery(req.Header, r.cfg.Dedupe)
 	return r.judged(q, r.gate.Admit(req, q.peer.Addr()))
+}
+
+// tell answers on a way that takes no events.
+func (r *route) tell(q *request) {
+	if log, tells := r.log.(interface{ Full() bool }); tells && q.way.Full.Status != 0 && log.Full() {
+		answer(q.w, &q.way.Full, http.StatusServiceUnavailable)
+		return
+	}
+	answer(q.w, &q.way.OK, http.StatusOK)
 }
 
 // judged answers a request that the gate refuses.

@@ -422,7 +422,12 @@ func TestHECConformance(t *testing.T) {
 		{"", `{"event":"f"}{"foo":1}{"event":"g"}`, "Splunk t0ken", 400, `{"text":"Event field is required","code":12,"invalid-event-number":1}`, []string{`{"event":"f"}`}, `{"foo":1}{"event":"g"}`},
 		{"", envelope(1), "Splunk t0ken", 200, success, []string{envelope(1)}, ""},
 		{"", envelope(1), "Splunk t0ken", 200, success, nil, ""}, // the vendor's key is known
-		{"/raw", "text", "Splunk t0ken", 404, `{"error":"nothing is here"}`, nil, ""},
+		{"/raw", "one\ntwo\n", "Splunk t0ken", 200, success, []string{"one", "two"}, ""},
+		{"/raw/1.0", "three", "Splunk wrong", 403, `{"text":"Invalid token","code":4}`, nil, ""},
+		{"/raw/1.0", "", "Splunk t0ken", 400, `{"text":"No data","code":5}`, nil, ""},
+		{"/ack", `{"acks":[0]}`, "Splunk t0ken", 400, `{"text":"ACK is disabled","code":14}`, nil, ""},
+		{"/ack", `{"acks":[0]}`, "", 401, `{"text":"Token is required","code":2}`, nil, ""},
+		{"/nothing", "text", "Splunk t0ken", 404, `{"error":"nothing is here"}`, nil, ""},
 	} {
 		before, refused := len(r.texts()), len(r.refused)
 		got := r.do("POST", r.url+c.path, c.body, "Authorization", c.auth)
@@ -436,9 +441,20 @@ func TestHECConformance(t *testing.T) {
 			assert.Len(t, r.refused, refused)
 		}
 	}
+	assert.Equal(t, 405, r.do("GET", r.url+"/event", "").status)
+	got := r.do("POST", r.url+"/health", "")
+	assert.Equal(t, 405, got.status)
+	assert.Equal(t, "GET", got.header.Get("Allow"))
+	full := false
+	r.full = func() bool { return full }
+	assert.Equal(t, `{"text":"HEC is healthy","code":17}`, r.do("GET", r.url+"/health", "", "Authorization", "").body)
+	full = true
+	got = r.do("GET", r.url+"/health/1.0", "", "Authorization", "")
+	assert.Equal(t, 503, got.status)
+	assert.Contains(t, got.body, `"code":18`)
 	// What is taken of a bad body is durable before the answer, or there is another answer.
 	r.emit = func(context.Context) error { return errors.New("no") }
-	got := r.post(`{"event":"x"}{"event":`)
+	got = r.post(`{"event":"x"}{"event":`)
 	assert.Equal(t, 503, got.status)
 	assert.Equal(t, `{"text":"Server is busy","code":9}`, got.body)
 	assert.NotEmpty(t, got.header.Get("Retry-After"))

@@ -24,7 +24,10 @@ func (r *route) split(q *request, k *desk, body []byte) *kit.Answer {
 		}
 		k.batch.Add(event.Raw{Data: data, Time: q.at, Peer: q.peer, Key: key})
 	}
-	if r.hook.Read != nil {
+	switch {
+	case q.way != nil:
+		return q.way.Read(body, add)
+	case r.hook.Read != nil:
 		return r.hook.Read(body, add)
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
