@@ -6,16 +6,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"syscall"
 
 	"github.com/siemfwd/siemfwd/forwarder/event"
 )
 
 const (
-	maxFill     = 8 << 20  // octets that may wait for the one that writes
-	maxUnsynced = 32 << 20 // octets that may wait for fdatasync
-	maxTurns    = 16       // writes one appender makes for the others
-	maxSpare    = 4 << 20  // capacity of a buffer worth keeping
+	maxFill     = 4 << 20 // octets that may wait for the one that writes
+	maxUnsynced = 8 << 20 // octets that may wait for fdatasync
 )
 
 // Ticket stands for what was appended up to some moment. The zero Ticket stands
@@ -51,7 +48,7 @@ var errAgain = errors.New("again")
 // Append writes the events and marks of b at the end of the log. When it returns
 // nil the operating system has them: the end of the process does not lose them,
 // Wait on the ticket for what a power cut does not lose either. Append does not
-// keep b.
+// keep b. A mark with an empty value takes the one under its key away.
 //
 // While there is no room it does what Options.WhenFull says; blocking ends with
 // ctx, and the error then wraps ErrFull and the cause of ctx. Whatever the error,
@@ -71,6 +68,7 @@ func (s *Spool) Append(ctx context.Context, b *event.Batch) (Ticket, error) {
 			return Ticket{}, err
 		}
 		f := s.fill
+		f.buf = slices.Grow(f.buf, int(size)+math.MaxUint8)
 		s.encode(f, b)
 		if !s.writing && !s.hold {
 			s.flush()
@@ -258,145 +256,4 @@ func (s *Spool) encode(f *fill, b *event.Batch) {
 	s.seq++
 	f.next, f.seq = s.next, s.seq
 	f.batches++
-}
-
-// flush writes what is encoded until nothing is left, for whoever encoded it. mu
-// is held on entry and on return, not while writing.
-func (s *Spool) flush() {
-	s.writing = true
-	for turn := 0; s.fill.batches > 0 && !s.hold; turn++ {
-		if turn == maxTurns {
-			go func() {
-				s.mu.Lock()
-				s.flush()
-				s.mu.Unlock()
-			}()
-			return // still writing
-		}
-		if s.active.size-s.active.head >= s.segLimit {
-			s.hold, s.wantRoll = true, true
-			poke(s.kick)
-			break
-		}
-		f := s.fill
-		s.fill = s.newFill()
-		seg, off := s.active, s.active.size
-		s.mu.Unlock()
-		_, err := seg.file.WriteAt(f.buf, off)
-		if err != nil {
-			err = s.takeBack(seg, off, err)
-		}
-		s.mu.Lock()
-		if err != nil {
-			s.refused(f, err)
-			break
-		}
-		seg.size += int64(len(f.buf))
-		s.total += int64(len(f.buf))
-		s.wrote(f)
-	}
-	s.writing = false
-	s.idle.Broadcast()
-}
-
-func (s *Spool) newFill() *fill {
-	f := &fill{}
-	if n := len(s.spare); n > 0 {
-		f.buf, s.spare = s.spare[n-1], s.spare[:n-1]
-	}
-	return f
-}
-
-func (s *Spool) recycle(f *fill) {
-	if cap(f.buf) <= maxSpare && len(s.spare) < 4 {
-		s.spare = append(s.spare, f.buf[:0])
-	}
-	f.buf = nil
-}
-
-// wrote takes note of a written fill.
-func (s *Spool) wrote(f *fill) {
-	if s.full != nil {
-		s.log.Info("spool: the disk has room again")
-		s.full = nil
-		s.freed()
-	}
-	s.newest = max(s.newest, f.newest)
-	s.writtenSeq = f.seq
-	if f.done != nil {
-		close(f.done)
-	}
-	if s.o.Sync == OS {
-		s.inflightSeq = f.seq
-		s.settle([]*fill{f})
-		return
-	}
-	s.unsynced = append(s.unsynced, f)
-	s.unsyncedBytes += len(f.buf)
-	s.gather.batches += f.batches
-	if s.target == 0 {
-		poke(s.kick)
-	} else if s.gather.batches >= s.target || s.unsyncedBytes >= enoughBytes {
-		s.target = 0
-		poke(s.enough)
-	}
-}
-
-// errTorn marks a segment that could not be cut back after a failed write.
-var errTorn = errors.New("segment could not be cut back")
-
-// takeBack cuts off what a failed write left. It returns the error that decides
-// how to go on.
-func (s *Spool) takeBack(seg *segment, off int64, err error) error {
-	if e := seg.file.Truncate(off); e != nil {
-		return fmt.Errorf("%w: %w: %w", errTorn, err, e)
-	}
-	return err
-}
-
-// noRoom says that err is about space, not about the disk.
-func noRoom(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
-// refused undoes the encoding of f, whose write failed, and of all behind it, and
-// lets those who wait for them decide again.
-func (s *Spool) refused(f *fill, err error) {
-	s.undo(f)
-	if noRoom(err) && !errors.Is(err, errTorn) {
-		if s.full == nil {
-			s.log.Error("spool: no room on the disk, waiting for it", "err", err)
-			poke(s.tidy)
-		}
-		s.full = err
-		return
-	}
-	s.broken(err)
-}
-
-// undo gives the indices of f and of all behind it back.
-func (s *Spool) undo(f *fill) {
-	for _, f := range []*fill{f, s.fill} {
-		if f.batches == 0 || f.err != nil {
-			continue
-		}
-		if f.first < s.next {
-			s.next = f.first
-		}
-		s.seq -= uint64(f.batches)
-		f.err = errAgain
-		if f.done != nil {
-			close(f.done)
-		}
-	}
-	s.fill = s.newFill()
-}
-
-// broken gives the active segment up; the committer replaces it.
-func (s *Spool) broken(err error) {
-	if s.fault == nil {
-		s.log.Error("spool: the disk failed, going on in a new segment", "err", err)
-	}
-	s.fault, s.hold = err, true
-	poke(s.kick)
 }

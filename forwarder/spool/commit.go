@@ -96,12 +96,13 @@ func (s *Spool) linger(p *pace) {
 
 // sync makes durable what is written.
 func (s *Spool) sync(p *pace) {
-	n, g, seg := len(s.unsynced), s.gather, s.active
+	n, g, seg, size := len(s.unsynced), s.gather, s.active, s.active.size
 	s.gather, s.inflight, s.inflightSeq = newGroup(), g, s.writtenSeq
 	s.mu.Unlock()
 	began := time.Now()
 	err := seg.file.Sync()
 	p.ended = time.Now()
+	seg.reserve(size, s.segLimit)
 	s.mu.Lock()
 	s.syncs++
 	p.took, p.woke = (3*p.took+p.ended.Sub(began))/4, g.batches
@@ -128,7 +129,11 @@ func (s *Spool) settle(fills []*fill) {
 	var octets int64
 	for _, f := range fills {
 		for _, m := range f.marks {
-			s.marks[m.Key] = m.Value
+			if len(m.Value) == 0 {
+				delete(s.marks, m.Key)
+			} else {
+				s.marks[m.Key] = m.Value
+			}
 		}
 		octets += int64(len(f.buf))
 		s.recycle(f)

@@ -69,7 +69,7 @@ func (m *model) emit(t *rapid.T) {
 		b.Add(event.Raw{Data: []byte(text), Time: time.Now()})
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "marks") {
-		k, v := rapid.StringN(0, 5, 20).Draw(t, "key"), rapid.String().Draw(t, "value")
+		k, v := rapid.SampledFrom([]string{"", "a", "b", "ü"}).Draw(t, "key"), rapid.StringN(0, 3, -1).Draw(t, "value")
 		b.Marks = append(b.Marks, event.Mark{Key: k, Value: []byte(v)})
 		m.marks[k] = v
 	}
@@ -160,6 +160,7 @@ func (m *model) same(t *rapid.T) {
 	require.Equal(t, st.Next, st.Synced)
 	for k, v := range m.marks {
 		require.Equal(t, v, string(m.s.Mark(k)))
+		require.Equal(t, v == "", m.s.Mark(k) == nil)
 	}
 	require.Len(t, m.s.Readers(), len(m.readers))
 	for _, p := range m.readers {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 )
@@ -122,6 +123,7 @@ func (s *Spool) readNewest() scanned {
 			break
 		}
 	}
+	maps.DeleteFunc(s.marks, func(_ string, v []byte) bool { return len(v) == 0 })
 	return last
 }
 
@@ -211,9 +213,9 @@ func (s *Spool) reopen(seg *segment, end int64) error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	_ = f.Allocate(s.segLimit)
 	s.total -= seg.size - end
 	seg.file, seg.size = f, end
+	seg.reserve(end, s.segLimit)
 	return nil
 }
 

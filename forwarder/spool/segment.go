@@ -33,6 +33,7 @@ type segment struct {
 	file File
 	size int64 // where the next frame goes; of a sealed segment, its end
 	head int64 // octets of its head; 0 when it was made by an earlier process
+	room int64 // octets reserved on the disk; the committer's, under OS the writer's
 
 	gone bool // removed by retention; under Spool.lmu
 }
@@ -60,8 +61,8 @@ func (s *Spool) newSegment(first uint64, marks map[string][]byte, newest int64, 
 		return nil, err
 	}
 	err = func() error {
-		// Without the reservation a full disk is noticed a little later, no more.
-		_ = f.Allocate(s.segLimit)
+		seg.file = f
+		seg.reserve(0, s.segLimit)
 		head := appendHead(nil, s.salt, first, now, newest, sorted(marks))
 		if _, err := f.WriteAt(head, 0); err != nil {
 			return err
@@ -86,8 +87,18 @@ func (s *Spool) newSegment(first uint64, marks map[string][]byte, newest int64, 
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), ignoreMissing(s.fs.Remove(tmp)))
 	}
-	seg.file = f
 	return seg, nil
+}
+
+// reserve makes sure that there is room on the disk for a while. Without it, all
+// works the same, only slower, and a full disk is noticed a little later.
+func (seg *segment) reserve(size, limit int64) {
+	const step = 4 << 20
+	if size+step/2 < seg.room || seg.room >= limit {
+		return
+	}
+	seg.room = min(max(seg.room, size)+step, limit)
+	_ = seg.file.Allocate(seg.room)
 }
 
 func sorted(marks map[string][]byte) []event.Mark {

@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,6 +89,7 @@ type Spool struct {
 	seq      uint64 // number of the last batch encoded
 	fill     *fill  // what is encoded and not yet being written
 	spare    [][]byte
+	spared   int // octets of spare
 	writing  bool
 	hold     bool // nobody may begin to write: the committer is about to change the active segment
 	wantRoll bool
@@ -247,7 +249,7 @@ func (s *Spool) closeFiles() error {
 func (s *Spool) Mark(key string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]byte(nil), s.marks[key]...)
+	return slices.Clone(s.marks[key])
 }
 
 // Stats is the state of a log at one moment. Counters begin at Open.
