@@ -56,7 +56,9 @@ func open(c *Config) (*kit.API, error) {
 		a.prefix = "/v1.0"
 		auth, sign = k.handshake(), k.signRequest
 	}
-	return &kit.API{BaseURL: base, Auth: []kit.Step{auth}, Sign: sign, Page: a.page, Read: a.read, Lookups: a.lookups()}, nil
+	return &kit.API{BaseURL: base, Auth: []kit.Step{auth}, Sign: sign, Page: a.page, Read: a.read, Lookups: a.lookups(),
+		OneWay: true, // a scrollId may stay the same while its pages go by
+	}, nil
 }
 
 // query is requestData. What is not set is not sent.

@@ -72,6 +72,10 @@ type API struct {
 	// cannot be understood (cut JSON, say), after which the window is read again later.
 	// A row's bytes may point into body.
 	Read func(w Window, cursor []byte, status int, h http.Header, body []byte, add func(Row)) (Next, error)
+	// OneWay says that the API itself keeps the place of a walk, so that a request with
+	// the same cursor is answered with the page behind. When such an answer is lost the
+	// window is read again from its start; otherwise the request is repeated.
+	OneWay bool
 	// Lookups are questions people may ask the API, each by its name. Optional.
 	Lookups []Lookup
 }

@@ -27,9 +27,11 @@ const clockOff = 30 * time.Second
 
 // ask makes a request and has its answer read, and repeats it while that can help: once
 // with a new login when the credentials are refused, when the API wants it slower not
-// before it allows, and three times after other failures. A *kit.Stale is returned as
-// it is, anything else the API is to blame for as a *source.Pause.
-func (s *Source) ask(ctx context.Context, log source.Log, r kit.Request, read func(a *answer) error) error {
+// before it allows, and three times after other failures. With once it is not repeated
+// when it may have been answered: the error is then a *errLost, after the pause. A
+// *kit.Stale is returned as it is, anything else the API is to blame for as a
+// *source.Pause.
+func (s *Source) ask(ctx context.Context, log source.Log, r kit.Request, once bool, read func(a *answer) error) error {
 	failed, throttled, denied := 0, 0, false
 	for {
 		a, err := s.client.data(ctx, r)
@@ -84,8 +86,17 @@ func (s *Source) ask(ctx context.Context, log source.Log, r kit.Request, read fu
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
+		if once {
+			return &errLost{err}
+		}
 	}
 }
+
+// errLost is an answer that is gone, with a page that cannot be asked for again.
+type errLost struct{ err error }
+
+func (e *errLost) Error() string { return e.err.Error() }
+func (e *errLost) Unwrap() error { return e.err }
 
 // unwell wraps what is the API's fault, or that of what it was told: the caller of Run
 // waits before it tries again.

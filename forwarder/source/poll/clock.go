@@ -40,6 +40,13 @@ func (c *clock) observe(date, arrived time.Time) {
 	c.n++
 }
 
+// known reports whether the API has said what time it is.
+func (c *clock) known() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n > 0
+}
+
 // local is t by this machine's clock as it was when the first sample was taken.
 func (c *clock) local(t time.Time) time.Time {
 	return c.anchor.Round(0).Add(t.Sub(c.anchor))

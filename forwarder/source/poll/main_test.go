@@ -52,6 +52,7 @@ type vendorAPI struct {
 	steps   int  // of the login; 0: basic authentication
 	life    time.Duration
 	ordered bool
+	oneWay  bool // as kit.API.OneWay
 
 	mu     sync.Mutex
 	items  []item
@@ -80,6 +81,13 @@ func (v *vendorAPI) add(items ...item) {
 		}
 		v.items = append(v.items, i)
 	}
+}
+
+// fail lets f answer from now on what it wants to; nil answers nothing.
+func (v *vendorAPI) fail(f func(n int, c call, w http.ResponseWriter, r *http.Request) bool) {
+	v.mu.Lock()
+	v.fault = f
+	v.mu.Unlock()
 }
 
 // asked returns the calls so far, of a kind or all.
@@ -242,7 +250,7 @@ func (v *vendorAPI) vendor() kit.Vendor {
 		Defaults: kit.PollDefaults{Ordered: v.ordered, RequestsPerMinute: 60_000},
 		Config:   func() any { return &ownKeys{BaseURL: "http://api.test"} },
 		Open: func(cfg any) (*kit.API, error) {
-			api := &kit.API{BaseURL: cfg.(*ownKeys).BaseURL, Sign: v.sign, Page: v.ask, Read: readPage, Lookups: v.lookups()}
+			api := &kit.API{BaseURL: cfg.(*ownKeys).BaseURL, Sign: v.sign, Page: v.ask, Read: readPage, Lookups: v.lookups(), OneWay: v.oneWay}
 			for i := range v.steps {
 				api.Auth = append(api.Auth, kit.Step{
 					Request: func(c kit.Call) (kit.Request, error) {

@@ -150,7 +150,7 @@ func (s *Source) load(ctx context.Context, log source.Log) error {
 		now := time.Now()
 		start := s.client.clock.at(now)
 		since := start.Add(-s.cfg.Since).Truncate(smallest)
-		p = position{Read: since, Final: since, Saved: now}
+		p = position{Read: since, Final: since, Since: s.receivedAfter(since)}
 		b := event.Batch{Marks: []event.Mark{p.mark(), timeMark(markRescan, start)}}
 		if err := log.Emit(ctx, &b); err != nil {
 			return err
@@ -165,9 +165,20 @@ func (s *Source) look(ctx context.Context, log source.Log) error {
 	p := s.at()
 	t := &tour{s: s, log: log, emitting: ctx, frontier: p.Read,
 		progress: &progress{overlap: s.cfg.Overlap, settle: s.cfg.Settle, now: p}}
-	to := s.client.clock.now().Add(-s.cfg.Settle).Truncate(smallest)
+	sure := s.client.clock.known()
+	to := s.end()
+	if !sure {
+		// The position is by the API's clock, and ours may be behind it: without asking,
+		// nobody would ever know. What has been read once may be asked for at any time.
+		to = later(to, later(p.Read, p.Final.Add(smallest)))
+	}
 	if err := t.through(ctx, p.Final, to); err != nil {
 		return err
+	}
+	if now := s.end(); !sure && now.Sub(to) > s.cfg.Every {
+		if err := t.through(ctx, to, now); err != nil {
+			return err
+		}
 	}
 	s.ready()
 	if s.cfg.Rescan <= 0 {
@@ -182,6 +193,18 @@ func (s *Source) look(ctx context.Context, log source.Log) error {
 		return err
 	}
 	return log.Emit(ctx, &event.Batch{Marks: []event.Mark{timeMark(markRescan, now)}})
+}
+
+// end is where a look that begins now ends, by the API's time.
+func (s *Source) end() time.Time {
+	return s.client.clock.now().Add(-s.cfg.Settle).Truncate(smallest)
+}
+
+// receivedAfter is a time by this machine's clock that lies before everything was
+// received that the API dates at t or later: it hands out nothing before its time.
+func (s *Source) receivedAfter(t time.Time) time.Time {
+	const clocksDiffer = time.Minute // more than the estimate of skew is off
+	return t.Add(s.client.clock.skew() - clocksDiffer)
 }
 
 // at is the position.

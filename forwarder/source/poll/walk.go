@@ -95,13 +95,26 @@ type row struct {
 // and reached says what of it is left.
 func (k *walk) run(ctx context.Context) (split bool, err error) {
 	k.began, k.reached = time.Now(), k.w.From
+	most := 0
 	for again := 0; ; again++ {
 		k.count, k.pages, k.idle = 0, 0, 0
 		k.keys, k.cursors = map[event.Key]struct{}{}, map[event.Key]struct{}{hash(nil): {}}
 		split, err = k.pagesOf(ctx)
+		most = max(most, k.count)
 		var stale *kit.Stale
-		if !errors.As(err, &stale) || again == mostRestarts {
+		var lost *errLost
+		switch {
+		case !errors.As(err, &stale) && !errors.As(err, &lost):
 			return split, err
+		case again < mostRestarts:
+		case lost != nil && k.w.To.Sub(k.reached) > smallest:
+			// A shorter walk is more likely to get to its end.
+			k.count = most
+			return true, nil
+		case lost != nil:
+			return false, k.s.unwell(err)
+		default:
+			return false, err
 		}
 	}
 }
@@ -160,7 +173,7 @@ func (k *walk) page(ctx context.Context, cursor []byte) (next kit.Next, err erro
 	if err != nil {
 		return next, k.s.unwell(err)
 	}
-	err = k.s.ask(ctx, k.log, r, func(a *answer) (err error) {
+	err = k.s.ask(ctx, k.log, r, api.OneWay && cursor != nil, func(a *answer) (err error) {
 		k.rows = k.rows[:0]
 		next, err = api.Read(k.w, cursor, a.status, a.header, a.body, func(r kit.Row) {
 			if len(r.Raw) > 0 {
@@ -247,7 +260,7 @@ func (k *walk) deliver(ctx context.Context, reached time.Time) error {
 	moved := k.progress != nil && reached.After(k.reached)
 	if moved {
 		next = k.progress.reach(reached, k.s.client.clock.at(k.began))
-		next.Saved = now
+		next.Since = k.s.receivedAfter(next.Final)
 		b.Marks = append(b.Marks, next.mark())
 	}
 	n, err := k.emit(k.rows[first:])
