@@ -50,9 +50,14 @@ func sourceKinds() []sourceKind {
 	hub := webhook.NewHub()
 	return []sourceKind{
 		{Spec: sourcesyslog.Spec()},
-		{Spec: webhook.Spec(), build: func(c *config.Source, v kit.Vendor, env component.Env) (source.Source, error) {
-			return hub.New(c.Config.(*webhook.Config), v.Hook, env)
-		}},
+		{Spec: webhook.Spec(), vendor: func(v kit.Vendor) (cfg, own any) { return webhook.VendorConfig(v.Register) },
+			build: func(c *config.Source, v kit.Vendor, env component.Env) (source.Source, error) {
+				src, err := hub.New(c.Config.(*webhook.Config), v.Hook, env)
+				if err != nil {
+					return nil, err
+				}
+				return webhook.Registered(src, v.Register, c.VendorConfig, env)
+			}},
 		{Spec: poll.Spec(), vendor: func(v kit.Vendor) (cfg, own any) { return poll.VendorConfig(v.Poll) },
 			build: func(c *config.Source, v kit.Vendor, env component.Env) (source.Source, error) {
 				return poll.New(c.Config.(*poll.Config), c.VendorConfig, v, env, poll.Options{})

@@ -65,8 +65,9 @@ func (d documenter) types(in string, kinds map[string]Kind) []Section {
 		}
 		out = append(out, s)
 		for _, v := range kinds[name].vendors(d.k.Vendors) {
-			out = append(out, Section{In: in, Type: name, Vendor: v.name, Doc: "what vendor " + v.name + " adds to type " + name,
-				Keys: d.vendor(s.Keys, kinds[name], v)})
+			if keys := d.vendor(s.Keys, kinds[name], v); len(keys) > 0 {
+				out = append(out, Section{In: in, Type: name, Vendor: v.name, Doc: "what vendor " + v.name + " adds to type " + name, Keys: keys})
+			}
 		}
 	}
 	return out

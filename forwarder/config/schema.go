@@ -50,7 +50,7 @@ func (s schemer) section(kinds map[string]Kind, entry func(name string, k Kind) 
 }
 
 // source returns what one type of source looks like: once, or once for each vendor that
-// adds keys to it.
+// adds keys to it or has other defaults, and once for all the others.
 func (s schemer) source(name string, k Kind) []object {
 	one := func(doc string, vendor object, required bool, configs ...any) object {
 		o := s.object(reflect.ValueOf(newSource(newRoot().Defaults)).Elem())
@@ -65,9 +65,17 @@ func (s schemer) source(name string, k Kind) []object {
 		return []object{one(k.Doc, s.oneOf(s.k.Vendors), k.Vendor == "", k.config())}
 	}
 	var out []object
+	var plain []string
 	for _, v := range k.vendors(s.k.Vendors) {
 		cfg, own := k.VendorConfig(v.name)
+		if v.name != k.Vendor && reflect.TypeOf(own).Elem().NumField() == 0 && reflect.DeepEqual(cfg, k.config()) {
+			plain = append(plain, v.name)
+			continue
+		}
 		out = append(out, one(k.Doc, object{"const": v.name}, v.name != k.Vendor, cfg, own))
+	}
+	if plain != nil {
+		out = append(out, one(k.Doc, s.oneOf(plain), true, k.config()))
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -131,4 +132,37 @@ func TestATypeNoVendorGoesWith(t *testing.T) {
 	_, ps := config.Parse([]config.File{{Name: "t.yaml", Data: []byte("sources: {a: {type: ask, vendor: text}}\nsinks: {s: {type: stdout, format: json}}\n")}}, k, config.Options{})
 	require.Len(t, ps, 1)
 	assert.Equal(t, "it goes with no vendor yet", ps[0].Hint)
+}
+
+// Vendors that add nothing to a type are not listed one by one.
+func TestVendorsWithoutKeys(t *testing.T) {
+	k := vendorKinds()
+	ask := k.Sources["ask"]
+	add := ask.VendorConfig
+	ask.VendorConfig = func(vendor string) (cfg, own any) {
+		if vendor == "acme" {
+			return add(vendor)
+		}
+		return ask.Config(), &struct{}{}
+	}
+	k.Sources["ask"] = ask
+	var vendors []string
+	for _, s := range config.Doc(k) {
+		if s.Type == "ask" {
+			vendors = append(vendors, s.Vendor)
+		}
+	}
+	assert.Equal(t, []string{"", "acme"}, vendors)
+	text, err := config.Schema(k)
+	require.NoError(t, err)
+	var s schema
+	require.NoError(t, json.Unmarshal(text, &s.root))
+	for source, good := range map[string]bool{
+		`{"type":"ask","vendor":"text"}`: true, `{"type":"ask","vendor":"zenith","every":"1m"}`: true,
+		`{"type":"ask","vendor":"acme","region":"us"}`: true, `{"type":"ask","vendor":"text","region":"us"}`: false, `{"type":"ask"}`: false,
+	} {
+		var v any
+		require.NoError(t, json.Unmarshal([]byte(`{"sources":{"a":`+source+`},"sinks":{"s":{"type":"stdout","format":"json"}}}`), &v))
+		assert.Equal(t, good, s.check(s.root, v) == nil, source)
+	}
 }

@@ -36,6 +36,9 @@ type Vendor struct {
 	// Poll says how the vendor's API is read. Optional: without it the vendor cannot be
 	// polled.
 	Poll *Poll
+	// Register says how the vendor is told where to post its webhooks to. Optional:
+	// without it somebody does that in the vendor's console.
+	Register *Register
 	// Unpack takes apart a value that is no event but an answer of the vendor's API, for
 	// those who have kept one: it calls add for every event in it and reports true. It
 	// reports false, without a call, when value is anything else. Optional.

@@ -23,15 +23,16 @@ var readme string
 
 // Vendor reads one alert at a time.
 var Vendor = kit.Vendor{
-	Name:    "scanner",
-	Product: "Scanner.dev",
-	Doc:     "Scanner.dev detection alerts: webhooks, with custom templates",
-	Parse:   parse,
-	Detect:  detect,
-	Shape:   kit.Body,
-	Samples: samples,
-	Hook:    &hook,
-	Readme:  readme,
+	Name:     "scanner",
+	Product:  "Scanner.dev",
+	Doc:      "Scanner.dev detection alerts: webhooks, with custom templates",
+	Parse:    parse,
+	Detect:   detect,
+	Shape:    kit.Body,
+	Samples:  samples,
+	Hook:     &hook,
+	Register: &register,
+	Readme:   readme,
 }
 
 // decade is 2010-01-01T00:00:00Z, in nanoseconds; what claims to be earlier is no time of
