@@ -179,7 +179,7 @@ func TestNothingIsAllocatedPerEvent(t *testing.T) {
 
 func TestAutoRecognisesWhatItKnows(t *testing.T) {
 	auto, _ := ByName("auto")
-	for _, name := range []string{"skyhigh", "datatheorem", "cef", "leef"} {
+	for _, name := range []string{"skyhigh", "datatheorem", "scanner", "cef", "leef"} {
 		v, ok := ByName(name)
 		require.True(t, ok)
 		for _, s := range samplesOf(t, v) {

@@ -230,6 +230,7 @@ func (c *Client) once(ctx context.Context, k call, payload []byte) ([]byte, *Err
 	body, err := io.ReadAll(io.LimitReader(res.Body, mostBody+1))
 	switch {
 	case res.StatusCode < 200 || res.StatusCode > 299:
+		body = []byte(scrub(string(body), secrets...)) // before it is cut, which may cut a secret in two
 		e := fail(classOf(res.StatusCode), res.StatusCode, textOf(res.StatusCode, body))
 		e.After = retryAfter(res.Header)
 		return nil, e

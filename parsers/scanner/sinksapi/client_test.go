@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,14 +142,14 @@ func TestErrors(t *testing.T) {
 	for status, class := range map[int]Class{403: Denied, 409: Refused, 422: Refused, 418: Refused} {
 		m.raw = func(w http.ResponseWriter) bool {
 			w.WriteHeader(status)
-			_, _ = fmt.Fprintf(w, "no\n%s%s and %s", apiKey, hook, string(make([]byte, 5000)))
+			_, _ = fmt.Fprintf(w, "no\n%s%s and %s%s", apiKey, hook, strings.Repeat("x", mostText-75), apiKey)
 			return true
 		}
 		m.calls = nil
 		_, err = c.Create(ctx, New{TenantID: tenant, Name: "n", Args: webhookTo(hook)})
 		require.True(t, Is(err, class), "%d: %v", status, err)
 		assert.Len(t, m.calls, 1)
-		assert.NotContains(t, err.Error(), apiKey)
+		assert.NotContains(t, err.Error(), apiKey[:8])
 		assert.NotContains(t, err.Error(), "c4pability")
 		assert.Less(t, len(err.Error()), 700)
 		assert.NotContains(t, err.Error(), "\n")
@@ -249,4 +250,25 @@ func TestKeysAreMasked(t *testing.T) {
 		assert.NotContains(t, fmt.Sprintf(verb, PagerDutyArgs{k}), "e93f")
 	}
 	assert.Equal(t, "****", fmt.Sprint(Key("short")))
+}
+
+// FuzzAnswers holds for any answer that reading it does not panic, that a sink has an
+// id, and that what is said about a bad one is short and on one line.
+func FuzzAnswers(f *testing.F) {
+	for _, s := range []string{`{"event_sink":{"id":"a","configuration":{"Slack":{"channel":"x"}}}}`, `{"data":{"event_sinks":[{"id":"a"}]},"pagination":{"next_page_token":"t"}}`,
+		`[]`, `{"data":[]}`, `{"error":{"a":1}}`, "\xff\n"} {
+		f.Add([]byte(s), 400)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, status int) {
+		if s, err := readSink("get", body); err == nil {
+			require.NotEmpty(t, s.ID)
+		}
+		if _, _, err := readList(body); err != nil {
+			require.NotContains(t, err.Error(), "\n")
+		}
+		text := textOf(status, body)
+		require.NotContains(t, text, "\n")
+		require.LessOrEqual(t, len(text), mostText)
+		require.NotEmpty(t, text)
+	})
 }

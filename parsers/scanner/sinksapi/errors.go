@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Class says what an error means for whoever asked.
@@ -101,14 +102,15 @@ func textOf(status int, body []byte) string {
 // printable is text on one line, cut.
 func printable(s string) string {
 	if len(s) > mostText {
-		s = strings.ToValidUTF8(s[:mostText], "")
+		s = s[:mostText]
 	}
-	return strings.TrimSpace(strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
+	s = strings.Map(func(c rune) rune {
+		if c < ' ' || c >= 0x7f && c < 0xa0 || c == utf8.RuneError {
 			return ' '
 		}
 		return c
-	}, s))
+	}, s)
+	return strings.TrimSpace(s)
 }
 
 // scrub takes secrets out of a text.
