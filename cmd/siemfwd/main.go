@@ -118,7 +118,7 @@ Exit status: 0 done · 1 failed · 2 wrong usage · 3 problems in the configurat
 	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print no words, only data and errors")
 	root.AddCommand(
-		runCommand(a), demoCommand(a), checkCommand(a), explainCommand(a), sendCommand(a),
+		runCommand(a), demoCommand(a), checkCommand(a), explainCommand(a), sendCommand(a), simulateCommand(a),
 		statusCommand(a), backfillCommand(a), listCommand(a), docCommand(a), scannerCommand(a), versionCommand(a),
 	)
 	for _, c := range root.Commands() {

@@ -54,7 +54,7 @@ func (v *checkPoint) login(a *API, r *http.Request, body []byte) answer {
 		return text(http.StatusOK, a.newToken())
 	}
 	var in struct{ ClientID, AccessKey string }
-	if err := json.Unmarshal(body, &in); err != nil || in.ClientID != ClientID || in.AccessKey != AccessKey || r.Method != http.MethodPost {
+	if err := json.Unmarshal(body, &in); err != nil || in.ClientID != ClientID || in.AccessKey != Secret || r.Method != http.MethodPost {
 		return text(http.StatusUnauthorized, `{"success":false,"message":"Authentication failed"}`)
 	}
 	life := a.o.TokenLife
@@ -80,7 +80,7 @@ func checkDate(r *http.Request) (time.Time, error) {
 func (*checkPoint) signed(r *http.Request, request string) bool {
 	h := r.Header
 	sum := sha256.Sum256([]byte(base64.StdEncoding.EncodeToString([]byte(
-		h.Get("x-av-req-id") + ClientID + h.Get("x-av-date") + request + AccessKey))))
+		h.Get("x-av-req-id") + ClientID + h.Get("x-av-date") + request + Secret))))
 	return h.Get("x-av-app-id") == ClientID && h.Get("x-av-sig") == hex.EncodeToString(sum[:])
 }
 

@@ -19,10 +19,9 @@ import (
 
 // The credentials that the simulated APIs take.
 const (
-	ClientID  = "US:simulated"       // of Check Point
-	AccessKey = "simulated-key"      // of Check Point
-	User      = "reader@example.net" // of Skyhigh
-	Password  = "simulated-password" // of Skyhigh
+	ClientID = "US:simulated"       // of Check Point
+	User     = "reader@example.net" // of Skyhigh
+	Secret   = "simulated"          // what belongs to either of them
 )
 
 // Options say what an API has and how it behaves. The zero Options is an API without
@@ -130,19 +129,20 @@ func start(o Options, moves bool, v vendor) (*API, error) {
 	return a, nil
 }
 
-var errNotLoopback = errors.New("the simulator takes invented credentials from anybody, and so listens on loopback only, such as 127.0.0.1")
+// ErrAddress is wrapped by the error for an address that is not one, or not loopback.
+var ErrAddress = errors.New("the simulator takes invented credentials from anybody, and so listens on loopback only, such as 127.0.0.1:9701")
 
 // loopback returns an address to listen on if nobody else can reach it.
 func loopback(address string) (string, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return "", fmt.Errorf("address %q is not HOST:PORT", address)
+		return "", fmt.Errorf("address %q: %w", address, ErrAddress)
 	}
 	if host == "localhost" {
 		host = "127.0.0.1"
 	}
 	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
-		return "", fmt.Errorf("address %s: %w", address, errNotLoopback)
+		return "", fmt.Errorf("address %q: %w", address, ErrAddress)
 	}
 	return net.JoinHostPort(host, port), nil
 }

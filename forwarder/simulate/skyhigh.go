@@ -31,7 +31,7 @@ func (*skyhigh) kind(path string) string {
 
 func basic(r *http.Request) bool {
 	user, password, ok := r.BasicAuth()
-	return ok && user == User && password == Password
+	return ok && user == User && password == Secret
 }
 
 func (v *skyhigh) login(a *API, r *http.Request, _ []byte) answer {
@@ -42,7 +42,7 @@ func (v *skyhigh) login(a *API, r *http.Request, _ []byte) answer {
 	case r.URL.Path == incidents+"token":
 		ok = basic(r) && q.Get("grant_type") == "password" && q.Get("token_type") == "iam"
 	case q.Get("grant_type") == "password":
-		ok = h.Get("x-auth-username") == User && h.Get("x-auth-password") == Password
+		ok = h.Get("x-auth-username") == User && h.Get("x-auth-password") == Secret
 	case q.Get("grant_type") == "iam_token":
 		ok = a.good(h.Get("x-iam-token"))
 	}

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/siemfwd/siemfwd/forwarder/simulate"
+	"github.com/siemfwd/siemfwd/parsers"
+	"github.com/siemfwd/siemfwd/parsers/kit"
+)
+
+// simulation is one call of `simulate`.
+type simulation struct {
+	*app
+	checkpoint, skyhigh string
+	send                []string
+	bad, token, rate    string
+	lasts, past         time.Duration
+	seed                uint64
+
+	apis    []simulated
+	senders []*sending
+}
+
+// simulated is one API that runs.
+type simulated struct {
+	name string
+	*simulate.API
+}
+
+// sending is one sender and what it was answered.
+type sending struct {
+	name string
+	simulate.Sender
+
+	mu       sync.Mutex
+	statuses map[string]int // by status, or "no answer"
+	err      error          // why Run ended
+}
+
+// simulateFor is how long events go on when nobody says.
+const simulateFor = 24 * time.Hour
+
+func simulateCommand(a *app) *cobra.Command {
+	s := &simulation{app: a}
+	cmd := &cobra.Command{
+		Use:   "simulate",
+		Short: "Stand in for the products: their APIs and webhooks, on this machine",
+		Long: `Answer as the APIs of Check Point and Skyhigh do, and post webhooks, so that siemfwd
+run can be tried before there are credentials; configs/examples/simulated.yaml fits.
+It takes invented credentials, and listens on loopback only. At the end it tells what
+was handed out and how often it was asked.
+
+--bad takes a list of:
+` + badWords() + `  all            all of these, with Retry-After`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signals(cmd.Context())
+			defer stop()
+			return s.run(ctx)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.checkpoint, "checkpoint", "127.0.0.1:9701", "`ADDRESS` of Check Point's API; empty: none")
+	f.StringVar(&s.skyhigh, "skyhigh", "127.0.0.1:9702", "`ADDRESS` of Skyhigh's API; empty: none")
+	f.StringSliceVar(&s.send, "send", nil, "post samples to this webhook, `[VENDOR=]URL`; the vendor may be the end of the path")
+	f.StringVar(&s.token, "token", "", "bearer token of what is sent")
+	f.StringVar(&s.bad, "bad", "", "misbehave: a `LIST` of the words above")
+	f.StringVar(&s.rate, "rate", "2/s", "how many events a second each API and webhook has")
+	f.DurationVar(&s.past, "past", 10*time.Minute, "how long there have been events already")
+	f.DurationVar(&s.lasts, "for", 0, "end after this long; 0s: when it is stopped, with new events for a day")
+	f.Uint64Var(&s.seed, "seed", 1, "where chance begins")
+	return cmd
+}
+
+func badWords() string {
+	var b strings.Builder
+	for _, w := range simulate.Words() {
+		fmt.Fprintf(&b, "  %-14s %s\n", w.Name, w.Doc)
+	}
+	return b.String()
+}
+
+func (s *simulation) run(ctx context.Context) error {
+	o := simulate.Options{Seed: s.seed}
+	pace, err := parseRate(s.rate)
+	if err != nil {
+		return usage("--rate %s: %v", s.rate, err)
+	}
+	if err := o.Misbehave(s.bad); err != nil {
+		return usage("--bad %s: %v; siemfwd simulate -h lists them", s.bad, err)
+	}
+	if s.past < 0 || s.lasts < 0 {
+		return usage("--past and --for: a time cannot be negative")
+	}
+	ahead := s.lasts
+	if ahead == 0 {
+		ahead = simulateFor
+	}
+	o.Start = time.Now().Add(o.Skew - s.past)
+	o.For = s.past + ahead
+	o.Events = int(o.For.Seconds() * float64(pace.Limit()))
+	if err := s.openSenders(&o, time.Duration(float64(time.Second)/float64(pace.Limit()))); err != nil {
+		return err
+	}
+	defer s.close()
+	if err := s.openAPIs(o); err != nil {
+		return err
+	}
+	s.introduce()
+	if s.lasts > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.lasts)
+		defer cancel()
+	}
+	var senders sync.WaitGroup
+	for _, d := range s.senders {
+		senders.Go(func() { d.err = d.Run(ctx, d.answered) })
+	}
+	<-ctx.Done()
+	senders.Wait()
+	return s.report()
+}
+
+func (s *simulation) openAPIs(o simulate.Options) error {
+	for _, a := range []struct {
+		name, address string
+		start         func(simulate.Options) (*simulate.API, error)
+	}{{"checkpoint", s.checkpoint, simulate.CheckPoint}, {"skyhigh", s.skyhigh, simulate.Skyhigh}} {
+		if a.address == "" {
+			continue
+		}
+		o.Listen = a.address
+		api, err := a.start(o)
+		if errors.Is(err, simulate.ErrAddress) {
+			return usage("--%s: %v", a.name, err)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.name, err)
+		}
+		s.apis = append(s.apis, simulated{a.name, api})
+	}
+	if len(s.apis)+len(s.senders) == 0 {
+		return usage("nothing to simulate: say --checkpoint, --skyhigh or --send")
+	}
+	return nil
+}
+
+// openSenders finds out what to post where.
+func (s *simulation) openSenders(o *simulate.Options, every time.Duration) error {
+	for _, text := range s.send {
+		name, target, ok := strings.Cut(text, "=")
+		if !ok || strings.Contains(name, "/") {
+			target = text
+			if u, err := url.Parse(text); err == nil {
+				name = path.Base(u.Path)
+			}
+		}
+		v, ok := parsers.ByName(name)
+		if !ok || v.Shape != kit.Body {
+			return usage("--send %s: it does not say whose webhook that is; write VENDOR=URL", text)
+		}
+		samples, err := kit.ReadSamples(v)
+		if err != nil {
+			return err
+		}
+		d := &sending{name: name, statuses: map[string]int{}}
+		d.Sender = simulate.Sender{URL: target, Every: every, Seed: s.seed, Faults: o.Faults}
+		if s.token != "" {
+			d.Header = http.Header{"Authorization": {"Bearer " + s.token}}
+		}
+		for _, sample := range samples {
+			if split(v, sample.Raw, func([]byte) error { return nil }) == nil {
+				d.Bodies = append(d.Bodies, sample.Raw)
+			}
+		}
+		if len(d.Bodies) == 0 {
+			return usage("--send %s: vendor %s has no samples to send", text, name)
+		}
+		s.senders = append(s.senders, d)
+	}
+	return nil
+}
+
+// introduce says how to reach what runs.
+func (s *simulation) introduce() {
+	s.say("# As sources of siemfwd, with SIMULATED=%s in the environment:\nsources:", simulate.Secret)
+	for _, a := range s.apis {
+		login := "client_id: \"" + simulate.ClientID + "\", access_key: \"${env:SIMULATED}\""
+		if a.name == "skyhigh" {
+			login = "username: " + simulate.User + ", password: \"${env:SIMULATED}\""
+		}
+		s.say("  %s: {type: poll, vendor: %s, base_url: \"%s\", %s, every: 10s, since: %s}", a.name, a.name, a.URL, login, s.past)
+	}
+	for _, d := range s.senders {
+		if u, err := url.Parse(d.URL); err == nil {
+			s.say("  %s: {type: webhook, vendor: %s, listen: \"%s\", path: %s, auth: {type: none}}", d.name, d.name, u.Host, u.Path)
+		}
+	}
+}
+
+// answered counts one answer.
+func (d *sending) answered(status int, cut bool, err error) {
+	what := "no answer"
+	if err == nil {
+		what = fmt.Sprint(status)
+	}
+	if cut {
+		what += " to half a body"
+	}
+	d.mu.Lock()
+	d.statuses[what]++
+	d.mu.Unlock()
+}
+
+// report says what happened.
+func (s *simulation) report() error {
+	type row struct {
+		Name   string         `json:"name"`
+		Events int            `json:"events"` // that can be read
+		Handed int            `json:"handed"` // of them, that were handed out
+		Calls  map[string]int `json:"calls"`  // or deliveries, by what was answered
+		Early  int            `json:"early"`  // calls in spite of a Retry-After
+	}
+	var rows []row
+	for _, a := range s.apis {
+		r := row{Name: a.name, Calls: map[string]int{}}
+		for _, e := range a.Events() {
+			r.Events++
+			if e.Handed {
+				r.Handed++
+			}
+		}
+		for _, c := range a.Calls() {
+			r.Calls[fmt.Sprint(c.Status)]++
+			if c.Early {
+				r.Early++
+			}
+		}
+		rows = append(rows, r)
+	}
+	for _, d := range s.senders {
+		if d.err != nil {
+			return usage("--send: %v", d.err)
+		}
+		rows = append(rows, row{Name: d.name, Calls: d.statuses})
+	}
+	for _, r := range rows {
+		if s.output == "json" {
+			if err := s.json(r); err != nil {
+				return err
+			}
+			continue
+		}
+		var answers []string
+		for _, k := range slices.Sorted(maps.Keys(r.Calls)) {
+			answers = append(answers, fmt.Sprintf("%d × %s", r.Calls[k], k))
+		}
+		line := fmt.Sprintf("%s: %s", r.Name, strings.Join(answers, ", "))
+		if r.Events > 0 {
+			line += fmt.Sprintf("; %d of %s handed out", r.Handed, plural(r.Events, "state"))
+		}
+		if r.Early > 0 {
+			line += fmt.Sprintf("; %s too early", plural(r.Early, "call"))
+		}
+		fmt.Fprintln(s.out, line)
+	}
+	return nil
+}
+
+func (s *simulation) close() {
+	for _, a := range s.apis {
+		_ = a.Close()
+	}
+}
