@@ -128,14 +128,13 @@ func (f *Forwarder) addSource(c *config.Source) error {
 	if err != nil {
 		return err
 	}
-	keep := c.Keep
-	reader, again := src.(source.Rememberer)
-	if again {
-		keep = max(keep, reader.Remember())
-	}
+	keep := keepFor(src, c.Keep)
 	known := newTickets(vendor.Join, env.Log)
 	opts := spoolOptions(c, env.Log)
 	opts.Keep = max(keep, known.keep())
+	if r, ok := src.(source.Rememberer); ok {
+		opts.Since = r.Since
+	}
 	sp, err := spool.Open(filepath.Join(f.cfg.State, "sources", c.Name), opts)
 	if err != nil {
 		return err
@@ -146,13 +145,7 @@ func (f *Forwarder) addSource(c *config.Source) error {
 	st.intake.bury = func(ctx context.Context, source string, raw event.Raw, reason string) error {
 		return f.dead.Add(ctx, deadletter.Letter{Source: source, Sink: "-", Reason: reason, First: raw.Time, Received: raw.Time, Raw: raw.Data})
 	}
-	now := time.Now()
-	if again {
-		if wrote := reader.Wrote(sp.Mark); !wrote.IsZero() {
-			st.intake.away = max(0, now.Sub(wrote))
-		}
-	}
-	if err := st.intake.remember(now); err != nil {
+	if err := st.intake.wake(src, time.Now()); err != nil {
 		return fmt.Errorf("memory of deliveries: %w", err)
 	}
 	f.sources = append(f.sources, st)
@@ -210,7 +203,7 @@ func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source,
 	}
 	l := &lane{source: src, sink: snk, reader: reader, vendor: vendor, format: format, filter: filter, zone: sc.Timezone,
 		keyed: kind.keyed, first: first, log: f.log.With("source", sc.Name, "sink", kc.Name)}
-	l.tally.index = reader.Position().Index
+	l.opened = reader.Position().Index
 	f.lanes = append(f.lanes, l)
 	return nil
 }
@@ -230,15 +223,15 @@ func formatOptions(c *config.Sink, host string) formatters.Options {
 // setBase lets the count of received events begin with what the source's slowest lane
 // has not settled. What its other lanes settled before counts as delivered by them.
 func (f *Forwarder) setBase(src *sourceState) {
-	src.base = src.spool.Stats().Next
+	src.base = src.spool.Stats().Synced
 	for _, l := range f.lanes {
 		if l.source == src {
-			src.base = min(src.base, l.tally.index)
+			src.base = min(src.base, l.opened)
 		}
 	}
 	for _, l := range f.lanes {
 		if l.source == src {
-			l.tally.delivered = l.tally.index - src.base
+			l.tally.delivered = l.opened - src.base
 		}
 	}
 }

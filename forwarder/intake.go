@@ -11,6 +11,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/record"
+	"github.com/siemfwd/siemfwd/forwarder/source"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 )
 
@@ -23,8 +24,8 @@ type intake struct {
 	bury  func(ctx context.Context, source string, raw event.Raw, reason string) error
 	log   *slog.Logger
 
-	ready func()        // called by Ready, once per run
-	away  time.Duration // how long nobody read before this start: keys do not age meanwhile
+	ready func()           // called by Ready, once per run
+	since func() time.Time // from when on keys are remembered however old they are; nil: never
 
 	turn       chan struct{} // holds one token: who has it may append keyed events
 	seen       *seen
@@ -43,15 +44,39 @@ func newIntake(name string, s *spool.Spool, keep time.Duration, log *slog.Logger
 	return in
 }
 
+// keepFor returns how long keys must be remembered for a source, where keep is what the
+// configuration says.
+func keepFor(s source.Source, keep time.Duration) time.Duration {
+	if r, ok := s.(source.Rememberer); ok {
+		return max(keep, r.Remember())
+	}
+	return keep
+}
+
+// wake prepares the intake for its source.
+func (in *intake) wake(s source.Source, now time.Time) error {
+	if r, ok := s.(source.Rememberer); ok {
+		in.since = func() time.Time { return r.Since(in.spool.Mark) }
+	}
+	return in.remember(now)
+}
+
 // remember rebuilds the memory of keys and tickets from the spool.
 func (in *intake) remember(now time.Time) error {
-	since := now.Add(-max(in.keep+in.away, in.tickets.keep()))
+	since := now.Add(-max(in.keep, in.tickets.keep()))
+	if in.since != nil {
+		in.seen.since = in.since()
+		in.seen.old = true
+		if in.seen.since.Before(since) {
+			since = in.seen.since
+		}
+	}
 	for e, err := range in.spool.Range(since, now.Add(time.Hour)) {
 		if err != nil {
 			return err
 		}
 		if e.Key != (event.Key{}) {
-			in.seen.add(e.Key, e.Time.Add(in.away))
+			in.seen.add(e.Key, e.Time)
 		}
 		in.tickets.note(e.Raw)
 	}
@@ -84,6 +109,9 @@ func (in *intake) Emit(ctx context.Context, b *event.Batch) error {
 }
 
 func (in *intake) appendNew(ctx context.Context, b *event.Batch) (spool.Ticket, error) {
+	if in.since != nil {
+		in.seen.since, in.seen.old = in.since(), true
+	}
 	var added []event.Key
 	dropped := uint64(0)
 	b.Keep(func(i int) bool {
@@ -161,6 +189,8 @@ func (in *intake) warned() map[string]uint64 {
 // seen remembers keys for a while. Its owner serialises the calls.
 type seen struct {
 	keep  time.Duration
+	since time.Time // if old: what came later stays however old it is
+	old   bool
 	at    map[event.Key]time.Time
 	order []event.Key // oldest first, from head
 	head  int
@@ -187,7 +217,7 @@ func (s *seen) forget(k event.Key) { delete(s.at, k) }
 func (s *seen) expire(now time.Time) {
 	for s.head < len(s.order) {
 		k := s.order[s.head]
-		if t, ok := s.at[k]; ok && now.Sub(t) < s.keep {
+		if t, ok := s.at[k]; ok && (now.Sub(t) < s.keep || s.old && !t.Before(s.since)) {
 			break
 		}
 		delete(s.at, k)

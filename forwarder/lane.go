@@ -39,12 +39,14 @@ type lane struct {
 	first  bool // of its source's lanes: it counts the parser's warnings
 	log    *slog.Logger
 
-	run    spool.Run
-	rec    record.Record
-	out    []byte
-	spans  []span
-	items  []sink.Item
-	passed int // entries of the run that are settled
+	run     spool.Run
+	rec     record.Record
+	out     []byte
+	spans   []span
+	items   []sink.Item
+	opened  uint64        // index of the cursor when the lane was made
+	passed  int           // entries of the run that are settled
+	skipped spool.Skipped // that was logged
 
 	mu    sync.Mutex
 	tally tally
@@ -58,18 +60,29 @@ type span struct {
 	entry          int
 }
 
-// tally is what became of the events a lane has passed. At every moment
-// index − base = delivered + filtered + dead + expired, where base is the index at
-// which the source's count of received events begins.
+// tally is what became of the events a lane has settled. With what its reader says of
+// the rest it is exact at every moment:
+//
+//	next − base = delivered + filtered + dead + expired + waiting
+//
+// where base is the index at which the source's count of received events begins, and
+// next the index after the last durable event.
 type tally struct {
-	index                              uint64 // of the first event not settled
-	delivered, filtered, dead, expired uint64
+	delivered, filtered, dead uint64
 }
 
-func (l *lane) snapshot() tally {
+// account is the tally with the reader's account of the same moment.
+type account struct {
+	tally
+	expired, waiting, next uint64
+}
+
+// account holds off settling while it asks the reader.
+func (l *lane) account() account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.tally
+	a := l.reader.Account()
+	return account{l.tally, a.Expired + a.Damaged, a.Waiting, a.Next}
 }
 
 // pass runs the lane until stop ends and the batch in hand is settled, or ctx ends.
@@ -82,6 +95,7 @@ func (l *lane) pass(ctx, stop context.Context) error {
 			}
 			return fmt.Errorf("spool of %s: %w", l.source.name, err)
 		}
+		l.noteSkipped()
 		l.passed = 0
 		l.render(&l.run)
 		if err := l.deliver(ctx, stop); err != nil {
@@ -288,29 +302,32 @@ func (l *lane) finish() error {
 }
 
 // advance moves the cursor behind the run's entry last. Entries passed that are
-// neither delivered nor dead were filtered; a gap in their index is events that
-// expired or whose frames were damaged.
+// neither delivered nor dead were filtered. What is missing between entries, expired or
+// damaged, is in the reader's account.
 func (l *lane) advance(last int, delivered, dead uint64) error {
 	n := uint64(last + 1 - l.passed)
 	if n == 0 {
 		return nil
 	}
 	l.passed = last + 1
-	e := &l.run.Entries[last]
 	l.mu.Lock()
-	gone := e.Index + 1 - l.tally.index - n
+	defer l.mu.Unlock()
+	if err := l.reader.Commit(l.run.Entries[last].Pos); err != nil {
+		return fmt.Errorf("cursor of %s in the spool of %s: %w", l.sink.name, l.source.name, err)
+	}
 	l.tally.delivered += delivered
 	l.tally.dead += dead
 	l.tally.filtered += n - delivered - dead
-	l.tally.expired += gone
-	l.tally.index = e.Index + 1
-	l.mu.Unlock()
-	if gone > 0 {
-		l.log.Error("events are gone from the spool before they were delivered: they expired or their frames were damaged",
-			"events", gone, "before_position", e.Index)
-	}
-	if err := l.reader.Commit(e.Pos); err != nil {
-		return fmt.Errorf("cursor of %s in the spool of %s: %w", l.sink.name, l.source.name, err)
-	}
 	return nil
+}
+
+// noteSkipped logs, once each, that events are gone from the spool before they were
+// delivered.
+func (l *lane) noteSkipped() {
+	now := l.reader.Skipped()
+	if now != l.skipped {
+		l.log.Error("events are gone from the spool before they were delivered",
+			"expired", now.Expired-l.skipped.Expired, "damaged", now.Damaged-l.skipped.Damaged)
+		l.skipped = now
+	}
 }

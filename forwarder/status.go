@@ -21,26 +21,29 @@ func (f *Forwarder) Status() control.Status {
 	return st
 }
 
-// sourceStatus reads the tallies of the source's lanes before it asks the spool how
-// far it is, so that no lane is ever ahead of what was received.
+// sourceStatus asks the source's lanes before it asks the spool how far it is: what
+// became durable in between waits for every one of them. Events that a full spool did
+// not take under drop_newest were received and are expired for every sink.
 func (f *Forwarder) sourceStatus(s *sourceState, st *control.Status) control.Source {
 	first := len(st.Lanes)
-	var index []uint64
+	var next []uint64
 	for _, l := range f.lanes {
 		if l.source != s {
 			continue
 		}
-		t := l.snapshot()
+		a := l.account()
 		_, oldest := l.reader.Waiting()
-		index = append(index, t.index)
+		next = append(next, a.next)
 		st.Lanes = append(st.Lanes, control.Lane{Source: s.name, Sink: l.sink.name,
-			Delivered: t.delivered, Filtered: t.filtered, Dead: t.dead, Expired: t.expired, Oldest: oldest})
+			Delivered: a.delivered, Filtered: a.filtered, Dead: a.dead, Expired: a.expired, Waiting: a.waiting, Oldest: oldest})
 	}
 	spooled := s.spool.Stats()
-	received := spooled.Next - s.base
-	for i, at := range index {
+	received := spooled.Synced - s.base + spooled.Dropped
+	for i, at := range next {
 		lane := &st.Lanes[first+i]
-		lane.Received, lane.Waiting = received, spooled.Next-at
+		lane.Received = received
+		lane.Waiting += spooled.Synced - at
+		lane.Expired += spooled.Dropped
 	}
 	now := s.current()
 	src := control.Source{Name: s.name, Type: s.kind, Vendor: s.vendor, Up: now.up, Since: now.since, Error: now.why,

@@ -21,12 +21,12 @@ func (p *Pause) Unwrap() error { return p.Err }
 // Rememberer is a Source that meets its events again and again, and relies on the Log
 // to leave out those it has.
 type Rememberer interface {
-	// Remember is how long the keys of events must be remembered at least, not
-	// counting the time in which nobody read.
+	// Remember is how long the keys of events must be remembered at least.
 	Remember() time.Duration
-	// Wrote is when the source last wrote to its Log, from what mark returns for its
-	// marks; zero when it never did.
-	Wrote(mark func(key string) []byte) time.Time
+	// Since is from when on events must be remembered however long ago they were
+	// received, from what mark returns for the source's marks; the zero time is from
+	// ever on. It may be called at any time, by any goroutine.
+	Since(mark func(key string) []byte) time.Time
 }
 
 // Positioner is a Source that reads along a line of time. Both methods may be called

@@ -58,6 +58,7 @@ func (s *Spool) moved(from, to uint64) {
 
 // reclaim removes segments from the oldest on and returns how many.
 func (s *Spool) reclaim() (removed int) {
+	young := s.young()
 	for ; ; removed++ {
 		done := s.delivered()
 		s.mu.Lock()
@@ -67,7 +68,7 @@ func (s *Spool) reclaim() (removed int) {
 		newest, next := s.newest, s.next
 		first := s.active.first
 		s.mu.Unlock()
-		seg := s.oldest(done, newest, over)
+		seg := s.oldest(done, newest, young, over)
 		if seg == nil {
 			s.mu.Lock()
 			s.stuck = s.over(s.need)
@@ -108,9 +109,22 @@ func (s *Spool) delivered() uint64 {
 	return least
 }
 
-// oldest takes the oldest segment off the list if it may go: over says that the
-// room is needed.
-func (s *Spool) oldest(delivered uint64, newest int64, over bool) *segment {
+// young is from when on events stay for their age.
+func (s *Spool) young() int64 {
+	young := toNano(s.o.Now().Add(-s.o.Keep))
+	if s.o.Since == nil {
+		return young
+	}
+	since := s.o.Since(s.Mark)
+	if since.IsZero() {
+		return math.MinInt64
+	}
+	return min(young, toNano(since))
+}
+
+// oldest takes the oldest segment off the list if it may go: what was received after
+// young stays, unless over says that the room is needed.
+func (s *Spool) oldest(delivered uint64, newest, young int64, over bool) *segment {
 	s.lmu.Lock()
 	defer s.lmu.Unlock()
 	if len(s.segs) < 2 {
@@ -122,7 +136,7 @@ func (s *Spool) oldest(delivered uint64, newest int64, over bool) *segment {
 		if n := next.before; n != noTime {
 			newest = n
 		}
-		if !over && newest > toNano(s.o.Now().Add(-s.o.Keep)) {
+		if !over && newest > young {
 			return nil
 		}
 	case !over || s.o.WhenFull != DropOldest:

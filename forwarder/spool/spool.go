@@ -42,10 +42,13 @@ const (
 
 // Options are the settings of a log. The zero value is useful.
 type Options struct {
-	FS       FS            // nil is the operating system's
-	Segment  int64         // octets of a segment file, about; 0 is 64 MiB
-	Max      int64         // octets of the whole log; 0 is no bound
-	Keep     time.Duration // how long events stay when every reader has passed them
+	FS      FS            // nil is the operating system's
+	Segment int64         // octets of a segment file, about; 0 is 64 MiB
+	Max     int64         // octets of the whole log; 0 is no bound
+	Keep    time.Duration // how long events stay when every reader has passed them
+	// Since, if given, returns from when on events stay however old they are; the zero
+	// time is from ever on. mark is Spool.Mark. It is asked about once a second.
+	Since    func(mark func(key string) []byte) time.Time
 	WhenFull WhenFull
 	Sync     Sync
 	// Window is the most an fdatasync waits for emitters that are about to arrive;

@@ -76,10 +76,10 @@ func TestBackfillEnds(t *testing.T) {
 		pass(time.Second)
 		go fill(t.Context())
 		pass(time.Second)
-		api.fault = func(_ int, c call, w http.ResponseWriter, _ *http.Request) bool {
+		api.fail(func(_ int, c call, w http.ResponseWriter, _ *http.Request) bool {
 			http.Error(w, fmt.Sprint(c.kind), http.StatusForbidden)
 			return true
-		}
+		})
 		assert.ErrorContains(t, <-done, "denied: 403")
 		assert.Empty(t, b.failures(), "what a backfill meets does not end the Run")
 		b.end()

@@ -112,7 +112,7 @@ func TestRefusedTokens(t *testing.T) {
 		assert.Len(t, api.asked("login1"), 4)
 		assert.Empty(t, b.failures())
 
-		api.fault = first(1<<30, "rows", status(401))
+		api.fail(first(1<<30, "rows", status(401)))
 		calls, logins := len(api.asked("rows")), len(api.asked("login1"))
 		pass(30 * time.Minute)
 		b.end()
@@ -205,11 +205,11 @@ func TestAGoodTokenIsUsedWhileLoginsFail(t *testing.T) {
 		b := setUp(t, api, func(c *Config) { c.Every = 20 * time.Second })
 		b.start()
 		pass(7 * time.Minute)
-		api.fault = first(1<<30, "login0", status(503))
+		api.fail(first(1<<30, "login0", status(503)))
 		pass(150 * time.Second) // it should be renewed after 8 minutes
 		assert.Empty(t, b.failures())
 		assert.Greater(t, len(api.asked("login0")), 2)
-		api.fault = nil
+		api.fail(nil)
 		pass(10 * time.Minute)
 		b.end()
 		assert.Empty(t, b.failures())

@@ -59,7 +59,7 @@ func TestTheFirstBeginningIsDurableBeforeAnythingIsAsked(t *testing.T) {
 		b.end()
 		require.Empty(t, b.log.ids())
 		assert.Zero(t, b.log.ready, "nothing was read")
-		api.fault = nil
+		api.fail(nil)
 		b.renew()
 		b.start()
 		pass(time.Minute)
@@ -289,9 +289,8 @@ func TestNothingPassesAFailedPage(t *testing.T) {
 				start := time.Now()
 				items, ids := many(25, start.Add(-25*time.Minute), time.Minute)
 				api.add(items...)
-				bad := true
 				api.fault = func(n int, c call, w http.ResponseWriter, r *http.Request) bool {
-					return bad && strings.HasSuffix(c.cursor, ":10") && f.f(n, c, w, r)
+					return strings.HasSuffix(c.cursor, ":10") && f.f(n, c, w, r)
 				}
 				b := setUp(t, api, func(c *Config) { c.Since, c.MaxBody = 30*time.Minute, 1<<10 })
 				b.start()
@@ -308,7 +307,7 @@ func TestNothingPassesAFailedPage(t *testing.T) {
 				}
 				assert.Len(t, b.log.ids(), 10, "what was read is durable")
 				assert.Equal(t, 1, b.log.ready, "it was well once, and not again")
-				bad = false
+				api.fail(nil)
 				pass(6 * time.Minute)
 				b.end()
 				assert.ElementsMatch(t, ids, b.log.ids())
@@ -369,14 +368,14 @@ func TestProgress(t *testing.T) {
 		assert.WithinDuration(t, at("11:59:30"), b.Position(), time.Second)
 		assert.InDelta(t, 0, b.meter.get("behind_seconds"), 1)
 
-		api.fault = status(500)
+		api.fail(status(500))
 		pass(7 * time.Hour)
 		assert.Equal(t, "at "+b.Position().Local().Format("01-02 15:04")+", 7 h behind", b.Progress())
 		assert.InDelta(t, 7*3600, b.meter.get("behind_seconds"), 600)
 		pass(60 * time.Hour)
 		assert.Contains(t, b.Progress(), ", 2 d behind")
 
-		api.fault = first(1, "rows", status(429, "Retry-After", "3600"))
+		api.fail(first(1, "rows", status(429, "Retry-After", "3600")))
 		pass(10 * time.Minute)
 		assert.Contains(t, b.Progress(), ", throttled until "+time.Now().Add(b.client.gate.left()).Local().Format("15:04:05"))
 		b.end()
@@ -433,27 +432,33 @@ func TestAPositionThatCannotBeRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := setUp(t, &vendorAPI{}, nil)
 		for _, text := range []string{"x", `{"v":2,"read":"2026-01-01T00:00:00Z","final":"2026-01-01T00:00:00Z"}`, `{"v":1}`,
-			`{"v":1,"read":"2026-01-01T00:00:00Z","final":"2026-01-01T00:00:01Z"}`} {
+			`{"v":1,"read":"2026-01-01T00:00:00Z","final":"2026-01-01T00:00:01Z","since":"2026-01-01T00:00:00Z"}`} {
 			b.log.marks[markPosition] = []byte(text)
 			err := b.Run(t.Context(), b.log)
 			assert.ErrorContains(t, err, "position", text)
-			assert.Zero(t, b.Wrote(b.log.Mark))
+			assert.Zero(t, b.Since(b.log.Mark))
 		}
 		assert.Empty(t, b.api.asked(""), "an API is not read from a place that is guessed")
 	})
 }
 
-func TestRememberAndWrote(t *testing.T) {
+func TestRememberAndSince(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := setUp(t, &vendorAPI{}, func(c *Config) { c.Since = time.Minute })
 		assert.Equal(t, 2*(10*time.Minute+30*time.Second+time.Hour+5*time.Minute), b.Remember())
 		b.Source.cfg.Rescan, b.Source.cfg.RescanEvery = 24*time.Hour, time.Hour
 		assert.Equal(t, 2*(25*time.Hour+5*time.Minute), b.Remember())
-		assert.Zero(t, b.Wrote(b.log.Mark))
+		assert.Zero(t, b.Since(b.log.Mark))
+		b.start()
+		pass(time.Second)
+		assert.Equal(t, b.log.position().Final.Add(-time.Minute), b.Since(b.log.Mark))
+		b.end()
+
+		b = setUp(t, &vendorAPI{skew: time.Hour}, nil)
 		b.start()
 		pass(time.Second)
 		b.end()
-		assert.WithinDuration(t, time.Now(), b.Wrote(b.log.Mark), 2*time.Second)
+		assert.WithinDuration(t, b.log.position().Final.Add(-time.Hour-time.Minute), b.Since(b.log.Mark), time.Second)
 	})
 }
 

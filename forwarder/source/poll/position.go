@@ -23,8 +23,9 @@ type position struct {
 	// appear there any more, if the overlap is what it should be. The next look begins
 	// here. Never behind Read.
 	Final time.Time
-	// Saved is when the position was made durable, by this machine's clock.
-	Saved time.Time
+	// Since is when that was by this machine's clock: what is read again was received
+	// later.
+	Since time.Time
 }
 
 // positionMark is what is kept of a position.
@@ -32,13 +33,13 @@ type positionMark struct {
 	Version int       `json:"v"`
 	Read    time.Time `json:"read"`
 	Final   time.Time `json:"final"`
-	Saved   time.Time `json:"saved"`
+	Since   time.Time `json:"since"`
 }
 
 const markVersion = 1
 
 func (p position) mark() event.Mark {
-	value, _ := json.Marshal(positionMark{markVersion, p.Read.UTC(), p.Final.UTC(), p.Saved.UTC()}) // times of year 0 to 9999
+	value, _ := json.Marshal(positionMark{markVersion, p.Read.UTC(), p.Final.UTC(), p.Since.UTC()}) // times of year 0 to 9999
 	return event.Mark{Key: markPosition, Value: value}
 }
 
@@ -51,10 +52,10 @@ func readPosition(value []byte) (p position, ok bool, err error) {
 	if err := json.Unmarshal(value, &m); err != nil {
 		return p, false, fmt.Errorf("position %.200q cannot be read: %w", value, err)
 	}
-	if m.Version != markVersion || m.Read.IsZero() || m.Final.IsZero() || m.Final.After(m.Read) {
+	if m.Version != markVersion || m.Read.IsZero() || m.Final.IsZero() || m.Since.IsZero() || m.Final.After(m.Read) {
 		return p, false, fmt.Errorf("position %.200q was not written by this siemfwd", value)
 	}
-	return position{m.Read, m.Final, m.Saved}, true, nil
+	return position{m.Read, m.Final, m.Since}, true, nil
 }
 
 func timeMark(key string, t time.Time) event.Mark {

@@ -10,9 +10,9 @@ import (
 )
 
 func TestPositionMark(t *testing.T) {
-	p := position{Read: today.Add(time.Hour + time.Nanosecond), Final: today, Saved: today.Add(2 * time.Hour)}
+	p := position{Read: today.Add(time.Hour + time.Nanosecond), Final: today, Since: today.Add(2 * time.Hour)}
 	m := p.mark()
-	assert.Equal(t, `{"v":1,"read":"2026-03-03T01:00:00.000000001Z","final":"2026-03-03T00:00:00Z","saved":"2026-03-03T02:00:00Z"}`, string(m.Value))
+	assert.Equal(t, `{"v":1,"read":"2026-03-03T01:00:00.000000001Z","final":"2026-03-03T00:00:00Z","since":"2026-03-03T02:00:00Z"}`, string(m.Value))
 	back, ok, err := readPosition(m.Value)
 	require.NoError(t, err)
 	assert.True(t, ok)
@@ -26,8 +26,8 @@ func TestPositionMark(t *testing.T) {
 
 // What was read of a mark can be written and read again.
 func FuzzReadPosition(f *testing.F) {
-	f.Add([]byte(`{"v":1,"read":"2026-03-03T01:00:00Z","final":"2026-03-03T00:00:00Z","saved":"2026-03-03T02:00:00Z"}`))
-	f.Add([]byte(`{"v":1,"read":"2026-03-03T01:00:00+01:00","final":"0001-03-03T00:00:00Z"}`))
+	f.Add([]byte(`{"v":1,"read":"2026-03-03T01:00:00Z","final":"2026-03-03T00:00:00Z","since":"2026-03-03T02:00:00Z"}`))
+	f.Add([]byte(`{"v":1,"read":"2026-03-03T01:00:00+01:00","final":"0001-03-03T00:00:00Z","since":"2026-03-03T02:00:00Z"}`))
 	f.Add([]byte(`{`))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		p, ok, err := readPosition(value)
@@ -38,7 +38,7 @@ func FuzzReadPosition(f *testing.F) {
 			t.Fatal("final is behind read")
 		}
 		again, ok, err := readPosition(p.mark().Value)
-		if !ok || err != nil || !again.Read.Equal(p.Read) || !again.Final.Equal(p.Final) || !again.Saved.Equal(p.Saved) {
+		if !ok || err != nil || !again.Read.Equal(p.Read) || !again.Final.Equal(p.Final) || !again.Since.Equal(p.Since) {
 			t.Fatalf("%s: %v %v %v", value, again, ok, err)
 		}
 	})

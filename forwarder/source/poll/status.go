@@ -24,14 +24,15 @@ func (s *Source) Remember() time.Duration {
 	return 2 * (again + c.Every)
 }
 
-// Wrote is when the source wrote last, from what mark returns for its marks; zero when
-// it never did. Keys age only while somebody is there to read again.
-func (s *Source) Wrote(mark func(key string) []byte) time.Time {
+// Since is from when on events must be remembered however old they are, by this
+// machine's clock: those behind the position are read again, even after an outage of
+// weeks.
+func (s *Source) Since(mark func(key string) []byte) time.Time {
 	p, _, err := readPosition(mark(markPosition))
 	if err != nil {
 		return time.Time{}
 	}
-	return p.Saved
+	return p.Since
 }
 
 // Progress says for people how far the source is, in this machine's time zone; "" when
@@ -71,6 +72,7 @@ func (s *Source) Lookups() []kit.Lookup { return s.client.api.Lookups }
 // Lookup asks the API one of its Lookups and returns the values of the answer, each
 // complete JSON. It needs no Run, and tries once, with a login.
 func (s *Source) Lookup(ctx context.Context, name, arg string) ([][]byte, error) {
+	defer s.client.http.CloseIdleConnections()
 	for _, l := range s.client.api.Lookups {
 		if l.Name != name {
 			continue

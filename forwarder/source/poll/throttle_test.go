@@ -70,7 +70,7 @@ func TestNoCallBeforeItsTime(t *testing.T) {
 					b.end()
 					b.renew()
 				}
-				api.fault = nil
+				api.fail(nil)
 				b.start()
 				pass(time.Hour)
 				b.end()
