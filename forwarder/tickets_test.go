@@ -4,7 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +18,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/record"
+	"github.com/siemfwd/siemfwd/forwarder/sink"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
@@ -158,4 +164,73 @@ func TestASourceWithoutTicketsRemembersNone(t *testing.T) {
 	m.note(rawEvent(began, "open 7 bob"))
 	var b event.Batch
 	m.noteAll(&b)
+}
+
+// A decision gets the user of its request through the real way in and out, also when the
+// forwarder was started again between the two, and the event of the request, long since
+// delivered, is older than `keep`.
+func TestDecisionsAreJoinedOverARestart(t *testing.T) {
+	dir := t.TempDir()
+	out := &script{}
+	run := func() (*Forwarder, func()) {
+		path := filepath.Join(dir, "siemfwd.yaml")
+		require.NoError(t, os.WriteFile(path, []byte("state: "+dir+"/state\nhttp: {listen: \"\"}\ndefaults: {keep: 1ms}\n"+
+			"sources:\n  epm: {type: webhook, vendor: beyondtrust, listen: \"127.0.0.1:0\", path: /hooks/epm, auth: {type: none}}\n"+
+			"sinks:\n  out: {type: stdout, format: json, raw: false}\n"), 0o600))
+		cfg, problems := Load(path, Strict)
+		require.NoError(t, problems.Err())
+		f, err := New(cfg, Options{Sinks: map[string]sink.Sink{"out": out}})
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(context.Background())
+		ready, done := make(chan struct{}), make(chan error, 1)
+		go func() { done <- f.Run(ctx, func() { close(ready) }) }()
+		<-ready
+		return f, func() {
+			stop()
+			require.NoError(t, <-done)
+		}
+	}
+	post := func(f *Forwarder, body string) int {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodPost, f.Status().Sources[0].Listening[0]+"/hooks/epm", strings.NewReader(body))
+		require.NoError(t, err)
+		// A body that is too long is refused before it is sent.
+		req.Header.Set("Expect", "100-continue")
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: 10 * time.Second}}
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		answer, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		if resp.StatusCode == http.StatusOK {
+			assert.Equal(t, `{"status":"ok"}`, string(answer))
+		}
+		return resp.StatusCode
+	}
+	arrived := func(n int) []string {
+		t.Helper()
+		require.Eventually(t, func() bool { return len(out.taken()) == n }, 10*time.Second, time.Millisecond)
+		return out.taken()
+	}
+	decision := func(word string) string {
+		return `{"EventType":"URM_NATIVE_DECISION_UPDATE","RequestId":"7","Decision":"` + word + `","DecisionTime":"20260301T101900Z","DecisionPerformedByUser":"CORP\bob"}`
+	}
+
+	f, end := run()
+	request := `{"EventType":"URM_Native_Ticket_Created","RequestId":"7","Timestamp":"20260301T101112Z","User":"eve","Hostname":"ws","FilePathObjectId":"C:\tmp\"x".exe"}`
+	require.Equal(t, 200, post(f, request))
+	require.Equal(t, 200, post(f, decision("Denied")))
+	assert.Contains(t, arrived(2)[1], `"user":{"name":"eve"}`)
+	assert.Equal(t, 413, post(f, strings.Repeat("x", 1<<20+1)))
+	assert.Equal(t, 400, post(f, " "))
+	end()
+
+	f, end = run()
+	require.Equal(t, 200, post(f, decision("Approved")))
+	last := arrived(3)[2]
+	assert.Contains(t, last, `"user":{"name":"eve"}`)
+	assert.Contains(t, last, `"dst":{"user":"CORP\\bob"}`)
+	assert.Contains(t, last, `"path":"C:\\tmp\\\"x\".exe"`)
+	assert.Contains(t, last, `"decision_latency_s":468`)
+	end()
 }

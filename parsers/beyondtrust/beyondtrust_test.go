@@ -334,20 +334,22 @@ func TestTemplatesThatWereEdited(t *testing.T) {
 // Bodies that no template of ours explains.
 func TestRepair(t *testing.T) {
 	for name, c := range map[string]struct{ body, fields string }{
-		"quotes":               {`{"RequestId":"1","Reason":"the "new" one, "really"","User":"bob"}`, `RequestId:"1",Reason:"the "new" one, "really"",User:"bob"`},
-		"empty value":          {`{"RequestId":"1","Duration": ,"User":"bob"}`, `RequestId:"1",User:"bob"`},
-		"empty value, last":    {`{"RequestId":"1","User":"bob","Duration": }`, `RequestId:"1",User:"bob"`},
-		"placeholder":          {`{"RequestId":"1","Duration": %%Duration%%,"x":{"User":"bob"}}`, `RequestId:"1",User:"bob"`},
-		"words":                {`{"RequestId":1,"Decision": Approved, "User":bob,"TrustedOwnership":True}`, `RequestId:1,Decision:"Approved",User:"bob",TrustedOwnership:"True"`},
-		"line feeds":           {"{\"RequestId\":\"1\",\"Reason\":\"a\nb\tc\"}", "RequestId:\"1\",Reason:\"a\nb\tc\""},
-		"path":                 {`{"RequestId":"1","FilePathObjectId":"C:\Windows\new\","User":"CORP\bob"}`, `RequestId:"1",FilePathObjectId:"C:\Windows\new\",User:"CORP\bob"`},
-		"share":                {`{"RequestId":"1","FilePathObjectId":"\\nas\tools","Reason":"a"b"}`, `RequestId:"1",FilePathObjectId:"\\nas\tools",Reason:"a"b"`},
-		"escaped, but for one": {`{"RequestId":"1","FilePathObjectId":"C:\\Windows\\new","Duration":,"Reason":"say \"x\"\nplease"}`, "RequestId:\"1\",FilePathObjectId:\"C:\\Windows\\new\",Reason:\"say \"x\"\nplease\""},
-		"comma too many":       {`{"RequestId":"1","tags":["a","b",],"User":"bob",}`, `RequestId:"1",User:"bob",tags:["a","b"]`},
-		"cut":                  {`{"RequestId":"1","x":{"User":"bob","Reason":"beca`, `RequestId:"1",User:"bob",Reason:"beca"`},
-		"list":                 {`[{"RequestId":"1"},{"Reason":"a "b" c"},{"User":"bob"}]`, `RequestId:"1",Reason:"a "b" c",User:"bob"`},
-		"object in a text":     {`{"RequestId":"1","Reason":"{"a":1}","User":"bob"}`, `RequestId:"1",Reason:"{"a":1}",User:"bob"`},
-		"control characters":   {"{\"RequestId\":\"1\",\"Reason\":\"a\x01\"}", "RequestId:\"1\",Reason:\"a\x01\""},
+		"quotes":                 {`{"RequestId":"1","Reason":"the "new" one, "really"","User":"bob"}`, `RequestId:"1",Reason:"the "new" one, "really"",User:"bob"`},
+		"empty value":            {`{"RequestId":"1","Duration": ,"User":"bob"}`, `RequestId:"1",User:"bob"`},
+		"empty value, last":      {`{"RequestId":"1","User":"bob","Duration": }`, `RequestId:"1",User:"bob"`},
+		"placeholder":            {`{"RequestId":"1","Duration": %%Duration%%,"x":{"User":"bob"}}`, `RequestId:"1",User:"bob"`},
+		"words":                  {`{"RequestId":1,"Decision": Approved, "User":bob,"TrustedOwnership":True}`, `RequestId:1,Decision:"Approved",User:"bob",TrustedOwnership:"True"`},
+		"line feeds":             {"{\"RequestId\":\"1\",\"Reason\":\"a\nb\tc\"}", "RequestId:\"1\",Reason:\"a\nb\tc\""},
+		"path":                   {`{"RequestId":"1","FilePathObjectId":"C:\Windows\new\","User":"CORP\bob"}`, `RequestId:"1",FilePathObjectId:"C:\Windows\new\",User:"CORP\bob"`},
+		"share":                  {`{"RequestId":"1","FilePathObjectId":"\\nas\tools","Reason":"a"b"}`, `RequestId:"1",FilePathObjectId:"\\nas\tools",Reason:"a"b"`},
+		"escaped, but for one":   {`{"RequestId":"1","FilePathObjectId":"C:\\Windows\\new","Duration":,"Reason":"say \"x\"\nplease"}`, "RequestId:\"1\",FilePathObjectId:\"C:\\Windows\\new\",Reason:\"say \"x\"\nplease\""},
+		"quotes alone escaped":   {`{"RequestId":"1","CmdArgs":"\"C:\Program Files\x\" /q"}`, `RequestId:"1",CmdArgs:""C:\Program Files\x" /q"`},
+		"path that ends, quoted": {`{"RequestId":"1","CmdArgs":"copy "C:\new\" x","User":"bob"}`, `RequestId:"1",CmdArgs:"copy "C:\new\" x",User:"bob"`},
+		"comma too many":         {`{"RequestId":"1","tags":["a","b",],"User":"bob",}`, `RequestId:"1",User:"bob",tags:["a","b"]`},
+		"cut":                    {`{"RequestId":"1","x":{"User":"bob","Reason":"beca`, `RequestId:"1",User:"bob",Reason:"beca"`},
+		"list":                   {`[{"RequestId":"1"},{"Reason":"a "b" c"},{"User":"bob"}]`, `RequestId:"1",Reason:"a "b" c",User:"bob"`},
+		"object in a text":       {`{"RequestId":"1","Reason":"{"a":1}","User":"bob"}`, `RequestId:"1",Reason:"{"a":1}",User:"bob"`},
+		"control characters":     {"{\"RequestId\":\"1\",\"Reason\":\"a\x01\"}", "RequestId:\"1\",Reason:\"a\x01\""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := parsed(t, c.body)

@@ -58,7 +58,7 @@ func FuzzRead(f *testing.F) {
 }
 
 // next is what would end a value in a body that was not escaped.
-var next = regexp.MustCompile(`"[\s\]}]*,\s*"[^"]*"\s*:`)
+var next = regexp.MustCompile(`"[\s\]},]*"[^"]*"\s*:`)
 
 // ambiguous reports whether values that were not escaped may also be read as escaped,
 // or break off early, so that nobody can tell what was meant.
@@ -84,20 +84,31 @@ func FuzzTwins(f *testing.F) {
 	f.Add(uint8(0), v["User"], v["FilePathObjectId"], v["CmdArgs"], v["Reason"])
 	f.Add(uint8(1), `a"b`, `\\nas\x\`, `",`, "\n\t\"")
 	f.Add(uint8(2), `CORP\tess`, `C:\`, `" , "`, `"}`)
+	f.Add(uint8(4), v["User"], `C:\new\`, `"a" b, "c`, "\n")
 	f.Add(uint8(3), "", `%%x%%`, "N/A", `é\u00e9"`)
 	templates := []string{appCreatedText, strings.ReplaceAll(appCreatedText, "\n", ""), vendorExampleText,
-		strings.ReplaceAll(appCreatedText, "\"Publisher\":\"%%Publisher%%\",\n", "")}
+		strings.ReplaceAll(appCreatedText, "\"Publisher\":\"%%Publisher%%\",\n", ""),
+		// Nobody's: its renderings are repaired.
+		`{"Ticket":{"id":"%%RequestId%%","request_id":"%%RequestId%%","event_type":"%%EventType%%","user":"%%User%%"},"File Path Object Id":"%%FilePathObjectId%%", "Reason" : "%%Reason%%" ,"CMDARGS":"%%CmdArgs%%"}`}
 	f.Fuzz(func(t *testing.T, n uint8, user, path, args, reason string) {
 		values := request()
 		values["User"], values["FilePathObjectId"], values["CmdArgs"], values["Reason"] = user, path, args, reason
+		template := templates[int(n)%len(templates)]
+		for name := range values {
+			if !strings.Contains(template, "%%"+name+"%%") {
+				delete(values, name)
+			}
+		}
 		if ambiguous(values) {
 			return
 		}
-		template := templates[int(n)%len(templates)]
+		if strings.HasPrefix(template, `{"Ticket"`) && strings.Contains(path+" "+user+" "+args+" "+reason, `\"`) {
+			return // may be a quote that was escaped
+		}
 		a, b := parsed(t, render(template, values, true)), parsed(t, render(template, values, false))
 		require.Equal(t, fields(a), fields(b))
 		require.Equal(t, a.AppendUID(nil), b.AppendUID(nil))
-		require.Equal(t, warnings(a), warnings(b))
+		require.Empty(t, warnings(a))
 	})
 }
 
@@ -117,7 +128,7 @@ func TestParsingAllocatesNothing(t *testing.T) {
 // The time a body takes grows with its length and not faster: each of these would take
 // minutes otherwise.
 func TestHostileBodiesAreReadInLinearTime(t *testing.T) {
-	const n = 1 << 20
+	const n = 1 << 18
 	mark := `{"siemfwd":"epm/1","siemfwd_event":"jit_app_created","RequestId":"1","Reason":"`
 	for _, unit := range []string{`"`, `",`, `"}`, `}`, `,`, `\`, `\"`, `" `, `","a":"`, `":`, `[`, `%%a`, `<`, `<a>`, `<!--`, `<![CDATA[`, `</a>`, `&a=`, `"a": ,`, `x,}`} {
 		rest := strings.Repeat(unit, n/len(unit))

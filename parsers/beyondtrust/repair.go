@@ -7,27 +7,44 @@ import (
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
-// readRepaired reads JSON that values have broken. Whether backslashes stand for
-// themselves or are parts of escapes is decided once for the body: for themselves, where
-// that is known already (literal), where one of them is no escape, where a quote was not
-// escaped, and where as an escape one would make a control character that cannot be.
+// slashes says what the backslashes of a body mean. It is decided once for all of them.
+type slashes uint8
+
+const (
+	escapes    slashes = iota // they are parts of escapes
+	butQuotes                 // they stand for themselves, but before a quote they escape it
+	themselves                // they stand for themselves
+)
+
+// readRepaired reads JSON that values have broken. Backslashes stand for themselves where
+// literal says so, where one of them is no escape or stands at the end of a value, and
+// where as an escape one would make a control character that cannot be. Where a quote
+// stands without one, none of them escapes a quote either.
 func readRepaired(r *record.Record, v *values, t *template, b []byte, literal bool) bool {
-	literal = literal || !validEscapes(b)
-	text, quotes, ok := repair(r, b, literal)
-	if !ok {
-		return false
+	mode := escapes
+	if literal || !validEscapes(b) {
+		mode = butQuotes
 	}
-	if !literal && quotes && bytes.IndexByte(b, '\\') >= 0 {
-		return readRepaired(r, v, t, b, true)
+	for {
+		text, found, ok := repair(r, b, mode)
+		switch {
+		case !ok:
+			return false
+		case found.quotes && mode != themselves && bytes.IndexByte(b, '\\') >= 0:
+			mode = themselves
+			continue
+		case found.ends && mode == escapes:
+			mode = butQuotes
+			continue
+		case !readAgain(r, v, t, text):
+			return false
+		case mode == escapes && v.control && !escaped(b):
+			mode = butQuotes
+			continue
+		}
+		r.Warn("repaired", nil)
+		return true
 	}
-	if !readAgain(r, v, t, text) {
-		return false
-	}
-	if !literal && v.control && !escaped(b) {
-		return readRepaired(r, v, t, b, true)
-	}
-	r.Warn("repaired", nil)
-	return true
 }
 
 // readAgain replaces the fields by those of a JSON text.
@@ -42,24 +59,29 @@ func readAgain(r *record.Record, v *values, t *template, text []byte) bool {
 // repair writes a JSON text again without what values that were not escaped have broken:
 // quotes, backslashes and control characters in strings, values without quotes, values
 // and placeholders that are not there, commas too many, an end that is missing. It does
-// not check what it does not repair. quotes says that a quote in a string was not
-// escaped. The result is in the record's scratch.
-func repair(r *record.Record, b []byte, literal bool) (text []byte, quotes, ok bool) {
-	p := repairer{b: b, literal: literal, out: r.Begin(len(b) + len(b)/4 + 64)}
+// not check what it does not repair. The result is in the record's scratch.
+func repair(r *record.Record, b []byte, mode slashes) (text []byte, f findings, ok bool) {
+	p := repairer{b: b, mode: mode, out: r.Begin(len(b) + len(b)/4 + 64)}
 	ok = p.run()
-	return r.End(p.out), p.quotes, ok
+	return r.End(p.out), p.findings, ok
+}
+
+// findings are what was seen in strings.
+type findings struct {
+	quotes bool // a quote that was not escaped
+	ends   bool // a backslash at the end
 }
 
 // maxNesting is how deep lists and objects may stand in each other.
 const maxNesting = 32
 
 type repairer struct {
-	b, out  []byte
-	at      int
-	literal bool
-	quotes  bool             // a quote within a string was not escaped
-	open    [maxNesting]byte // what closes each open list or object
-	depth   int
+	findings
+	b, out []byte
+	at     int
+	mode   slashes
+	open   [maxNesting]byte // what closes each open list or object
+	depth  int
 }
 
 // run repairs one value after another; every turn takes at least one octet.
@@ -194,12 +216,13 @@ func (p *repairer) backslash() {
 	}
 	switch {
 	case next == '"' && p.closes(p.at+2):
+		p.ends = true
 		p.out = append(p.out, '\\', '\\')
 		p.at++
-	case next == '"':
+	case next == '"' && p.mode != themselves:
 		p.out = append(p.out, '\\', '"')
 		p.at += 2
-	case !p.literal:
+	case p.mode == escapes:
 		n := escape(p.b, p.at)
 		if n == 0 {
 			p.out = append(p.out, '\\')
