@@ -142,7 +142,7 @@ func (c *comparison) next(one variable) {
 func (c *comparison) took(one variable) {
 	c.step++
 	if one != unknown {
-		c.count[one]++
+		c.count[one] = min(c.count[one], 254) + 1
 		c.free = c.free || free.has(one)
 	}
 }
