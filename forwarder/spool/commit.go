@@ -49,6 +49,13 @@ func (s *Spool) step(p *pace, stopping bool) bool {
 		}
 		s.sync(p)
 		return true
+	case s.o.Sync == OS && !stopping && !s.wantRoll && s.active.due():
+		seg, from, size := s.active, s.active.sent, s.active.size
+		seg.sent = size
+		s.mu.Unlock()
+		seg.drain(from, size)
+		s.mu.Lock()
+		return true
 	case s.wantRoll:
 		for s.writing {
 			s.idle.Wait()
@@ -103,6 +110,9 @@ func (s *Spool) sync(p *pace) {
 	err := seg.file.Sync()
 	p.ended = time.Now()
 	seg.reserve(size, s.segLimit)
+	if err == nil {
+		seg.cool(size)
+	}
 	s.mu.Lock()
 	s.syncs++
 	p.took, p.woke = (3*p.took+p.ended.Sub(began))/4, g.batches

@@ -40,3 +40,16 @@ func (f file) call(op string, do func(fd int) error) error {
 	}
 	return err
 }
+
+// WriteBack implements cache. It does not wait for the disk (sync_file_range(2)).
+func (f file) WriteBack(off, n int64) {
+	_ = f.call("sync_file_range", func(fd int) error {
+		return unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE)
+	})
+}
+
+// Forget implements cache (posix_fadvise(2), POSIX_FADV_DONTNEED). Pages that are still
+// being written stay.
+func (f file) Forget(off, n int64) {
+	_ = f.call("fadvise", func(fd int) error { return unix.Fadvise(fd, off, n, unix.FADV_DONTNEED) })
+}

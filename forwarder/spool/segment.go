@@ -34,6 +34,8 @@ type segment struct {
 	size int64 // where the next frame goes; of a sealed segment, its end
 	head int64 // octets of its head; 0 when it was made by an earlier process
 	room int64 // octets reserved on the disk; the committer's, under OS the writer's
+	cold int64 // octets let go of by the page cache; the committer's
+	sent int64 // under OS: octets the kernel was told to write
 
 	gone bool // removed by retention; under Spool.lmu
 }

@@ -85,6 +85,9 @@ func (s *Spool) wrote(f *fill) {
 	if s.o.Sync == OS {
 		s.inflightSeq = f.seq
 		s.settle([]*fill{f})
+		if s.active.due() {
+			poke(s.kick)
+		}
 		return
 	}
 	s.unsynced = append(s.unsynced, f)
