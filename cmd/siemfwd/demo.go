@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder"
 	"github.com/siemfwd/siemfwd/forwarder/control"
+	"github.com/siemfwd/siemfwd/forwarder/simulate"
 	"github.com/siemfwd/siemfwd/forwarder/telemetry"
 	"github.com/siemfwd/siemfwd/parsers"
 	"github.com/siemfwd/siemfwd/parsers/kit"
@@ -34,6 +37,7 @@ type demo struct {
 
 	collectors []*collector // one per format
 	plays      []play
+	apis       map[string]simulated // that are polled, by the name of their source
 	forwarder  *forwarder.Forwarder
 	accepted   uint64 // events handed over
 }
@@ -51,7 +55,7 @@ func demoCommand(a *app) *cobra.Command {
 		Use:   "demo",
 		Short: "Try it without configuring anything",
 		Long: `Start the real forwarder on loopback ports and a temporary folder, play the samples of
-every vendor through its real way in, and print what a syslog collector received from
+every vendor through its real way in, stand in for the APIs that are polled, and print what a syslog collector received from
 it in each format. Ends with the accounting line.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -81,6 +85,14 @@ func (d *demo) play(ctx context.Context) (err error) {
 			return fmt.Errorf("collector: %w", err)
 		}
 		d.collectors = append(d.collectors, c)
+	}
+	defer func() {
+		for _, a := range d.apis {
+			_ = a.Close()
+		}
+	}()
+	if err := d.startAPIs(); err != nil {
+		return err
 	}
 	if err := d.open(dir); err != nil {
 		return err
@@ -115,6 +127,23 @@ func (d *demo) play(ctx context.Context) (err error) {
 	return d.report(st)
 }
 
+// demoPolled is how many events each API has.
+const demoPolled = 12
+
+// startAPIs stands in for the products that are asked.
+func (d *demo) startAPIs() error {
+	d.apis = map[string]simulated{}
+	for _, k := range simulate.Kinds() {
+		api, err := k.Start(simulate.Options{Seed: 1, Events: demoPolled, Start: time.Now().Add(-2 * time.Minute), For: time.Minute, PageSize: 5})
+		if err != nil {
+			return fmt.Errorf("API of %s: %w", k.Vendor, err)
+		}
+		d.apis[k.Vendor+"-api"] = simulated{k, api}
+		d.accepted += demoPolled
+	}
+	return nil
+}
+
 // open writes the demo's configuration, reads it as any other, and opens the forwarder.
 func (d *demo) open(dir string) error {
 	hooks, err := freePort()
@@ -128,7 +157,7 @@ func (d *demo) open(dir string) error {
 		if err != nil {
 			return err
 		}
-		if len(samples) == 0 {
+		if len(samples) == 0 || v.Poll != nil && v.Shape == kit.Values {
 			continue
 		}
 		p := play{vendor: v, samples: samples}
@@ -139,6 +168,10 @@ func (d *demo) open(dir string) error {
 			fmt.Fprintf(&y, "  %s: {type: webhook, vendor: %s, listen: \"%s\", path: /hooks/%s, auth: {type: none}}\n", v.Name, v.Name, hooks, v.Name)
 		}
 		d.plays = append(d.plays, p)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.apis)) {
+		a := d.apis[name]
+		fmt.Fprintf(&y, "%s, every: 1s, since: 10m, settle: 0s}\n", a.source(name, simulate.Secret))
 	}
 	fmt.Fprintf(&y, "sinks:\n")
 	for i, f := range demoFormats {
@@ -258,7 +291,10 @@ func (d *demo) settled(ctx context.Context) (control.Status, error) {
 		st := d.forwarder.Status()
 		var in, waiting uint64
 		for _, s := range st.Sources {
-			in += s.Received + s.Duplicates
+			in += s.Received
+			if _, again := d.apis[s.Name]; !again { // what is polled is read again and again
+				in += s.Duplicates
+			}
 		}
 		for _, l := range st.Lanes {
 			waiting += l.Waiting

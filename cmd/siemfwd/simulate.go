@@ -23,11 +23,11 @@ import (
 // simulation is one call of `simulate`.
 type simulation struct {
 	*app
-	checkpoint, skyhigh string
-	send                []string
-	bad, token, rate    string
-	lasts, past         time.Duration
-	seed                uint64
+	listen           []string // of the APIs, in the order of simulate.Kinds
+	send             []string
+	bad, token, rate string
+	lasts, past      time.Duration
+	seed             uint64
 
 	apis    []simulated
 	senders []*sending
@@ -35,8 +35,21 @@ type simulation struct {
 
 // simulated is one API that runs.
 type simulated struct {
-	name string
+	kind simulate.Kind
 	*simulate.API
+}
+
+// source is a source that polls it, as one line of YAML without its end.
+func (a *simulated) source(name, secret string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  %s: {type: poll, vendor: %s, base_url: \"%s\"", name, a.kind.Vendor, a.URL)
+	for i, l := range a.kind.Login {
+		if i == len(a.kind.Login)-1 {
+			l[1] = secret
+		}
+		fmt.Fprintf(&b, ", %s: \"%s\"", l[0], l[1])
+	}
+	return b.String()
 }
 
 // sending is one sender and what it was answered.
@@ -72,8 +85,10 @@ was handed out and how often it was asked.
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&s.checkpoint, "checkpoint", "127.0.0.1:9701", "`ADDRESS` of Check Point's API; empty: none")
-	f.StringVar(&s.skyhigh, "skyhigh", "127.0.0.1:9702", "`ADDRESS` of Skyhigh's API; empty: none")
+	s.listen = make([]string, len(simulate.Kinds()))
+	for i, k := range simulate.Kinds() {
+		f.StringVar(&s.listen[i], k.Vendor, fmt.Sprintf("127.0.0.1:%d", 9701+i), "`ADDRESS` of the API of "+k.Vendor+"; empty: none")
+	}
 	f.StringSliceVar(&s.send, "send", nil, "post samples to this webhook, `[VENDOR=]URL`; the vendor may be the end of the path")
 	f.StringVar(&s.token, "token", "", "bearer token of what is sent")
 	f.StringVar(&s.bad, "bad", "", "misbehave: a `LIST` of the words above")
@@ -134,22 +149,18 @@ func (s *simulation) run(ctx context.Context) error {
 }
 
 func (s *simulation) openAPIs(o simulate.Options) error {
-	for _, a := range []struct {
-		name, address string
-		start         func(simulate.Options) (*simulate.API, error)
-	}{{"checkpoint", s.checkpoint, simulate.CheckPoint}, {"skyhigh", s.skyhigh, simulate.Skyhigh}} {
-		if a.address == "" {
+	for i, k := range simulate.Kinds() {
+		if o.Listen = s.listen[i]; o.Listen == "" {
 			continue
 		}
-		o.Listen = a.address
-		api, err := a.start(o)
+		api, err := k.Start(o)
 		if errors.Is(err, simulate.ErrAddress) {
-			return usage("--%s: %v", a.name, err)
+			return usage("--%s: %v", k.Vendor, err)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", a.name, err)
+			return fmt.Errorf("%s: %w", k.Vendor, err)
 		}
-		s.apis = append(s.apis, simulated{a.name, api})
+		s.apis = append(s.apis, simulated{k, api})
 	}
 	if len(s.apis)+len(s.senders) == 0 {
 		return usage("nothing to simulate: say --checkpoint, --skyhigh or --send")
@@ -197,11 +208,7 @@ func (s *simulation) openSenders(o *simulate.Options, every time.Duration) error
 func (s *simulation) introduce() {
 	s.say("# As sources of siemfwd, with SIMULATED=%s in the environment:\nsources:", simulate.Secret)
 	for _, a := range s.apis {
-		login := "client_id: \"" + simulate.ClientID + "\", access_key: \"${env:SIMULATED}\""
-		if a.name == "skyhigh" {
-			login = "username: " + simulate.User + ", password: \"${env:SIMULATED}\""
-		}
-		s.say("  %s: {type: poll, vendor: %s, base_url: \"%s\", %s, every: 10s, since: %s}", a.name, a.name, a.URL, login, s.past)
+		s.say("%s, every: 10s, since: %s}", a.source(a.kind.Vendor, "${env:SIMULATED}"), s.past)
 	}
 	for _, d := range s.senders {
 		if u, err := url.Parse(d.URL); err == nil {
@@ -235,7 +242,7 @@ func (s *simulation) report() error {
 	}
 	var rows []row
 	for _, a := range s.apis {
-		r := row{Name: a.name, Calls: map[string]int{}}
+		r := row{Name: a.kind.Vendor, Calls: map[string]int{}}
 		for _, e := range a.Events() {
 			r.Events++
 			if e.Handed {

@@ -88,6 +88,21 @@ type Event struct {
 	Handed  bool   // it stood in an answer at least once
 }
 
+// Kind is an API there is.
+type Kind struct {
+	Vendor string // the word after vendor:
+	Start  func(Options) (*API, error)
+	Login  [][2]string // the keys of a source and their values; the last one is the Secret
+}
+
+// Kinds are all of them.
+func Kinds() []Kind {
+	return []Kind{
+		{"checkpoint", CheckPoint, [][2]string{{"client_id", ClientID}, {"access_key", Secret}}},
+		{"skyhigh", Skyhigh, [][2]string{{"username", User}, {"password", Secret}}},
+	}
+}
+
 // CheckPoint starts the API of Check Point Harmony Email & Collaboration: the login of
 // Infinity Portal, and the signed requests of the older Smart API beside it.
 func CheckPoint(o Options) (*API, error) {
