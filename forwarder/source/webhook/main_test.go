@@ -3,11 +3,13 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +24,12 @@ import (
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(daemonDir); dir != "" {
+		daemon(dir, os.Getenv(daemonAddr))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // memory is a source.Log that keeps everything.
 type memory struct {
@@ -115,8 +122,9 @@ func (l *lines) with(words string) (n int) {
 
 // counts is a component.Meter.
 type counts struct {
-	mu sync.Mutex
-	n  map[string]uint64
+	mu  sync.Mutex
+	n   map[string]uint64
+	now map[string]float64 // gauges
 }
 
 func (c *counts) Add(name string, n uint64) {
@@ -125,7 +133,20 @@ func (c *counts) Add(name string, n uint64) {
 	c.n[name] += n
 }
 
-func (c *counts) Set(string, float64) {}
+func (c *counts) Set(name string, v float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now == nil {
+		c.now = map[string]float64{}
+	}
+	c.now[name] = v
+}
+
+func (c *counts) gauge(name string) float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now[name]
+}
 
 func (c *counts) get(name string) uint64 {
 	c.mu.Lock()
@@ -145,6 +166,20 @@ type running struct {
 	stop   context.CancelFunc
 	ended  chan error
 	client *http.Client
+	tls    *tls.Config // of client
+}
+
+// states are the folders of tests: sources of one test share theirs, as they would over
+// a restart.
+var states sync.Map
+
+func stateOf(t testing.TB) string {
+	dir, known := states.Load(t.Name())
+	if !known {
+		dir, _ = states.LoadOrStore(t.Name(), t.TempDir())
+		t.Cleanup(func() { states.Delete(t.Name()) })
+	}
+	return dir.(string)
 }
 
 func (r *running) wait() error {
@@ -167,10 +202,15 @@ func start(t testing.TB, h *Hub, hook *kit.Hook, change func(*Config)) *running 
 		change(&cfg)
 	}
 	r := &running{memory: newMemory(), t: t, log: &lines{}, meter: &counts{n: map[string]uint64{}}, ended: make(chan error, 1)}
-	s, err := h.New(&cfg, hook, component.Env{Name: "hooks" + cfg.Path, Log: slog.New(slog.NewTextHandler(r.log, nil)), Meter: r.meter})
+	env := component.Env{Name: "hooks" + cfg.Path, Log: slog.New(slog.NewTextHandler(r.log, nil)), Meter: r.meter}
+	if cfg.Auth.IssuesTokens() {
+		env.State = stateOf(t)
+	}
+	s, err := h.New(&cfg, hook, env)
 	require.NoError(t, err)
 	r.source = s.(*Source)
-	transport := &http.Transport{MaxIdleConnsPerHost: 128}
+	transport := &http.Transport{MaxIdleConnsPerHost: 128, TLSClientConfig: &tls.Config{}}
+	r.tls = transport.TLSClientConfig
 	r.client = &http.Client{Transport: transport, Timeout: 20 * time.Second}
 	r.run(t)
 	t.Cleanup(func() {
@@ -194,8 +234,9 @@ func (r *running) run(t testing.TB) {
 		require.NoError(t, err)
 		t.Fatal("Run ended")
 	}
-	r.addr = strings.TrimPrefix(r.source.Addrs()[0], "http://")
-	r.url = "http://" + r.addr + r.source.cfg.Path
+	at := r.source.Addrs()[0]
+	_, r.addr, _ = strings.Cut(at, "://")
+	r.url = at + r.source.cfg.Path
 }
 
 // reply is an answer, read.

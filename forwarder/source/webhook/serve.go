@@ -71,9 +71,7 @@ func (l *listener) serveToken(w http.ResponseWriter, req *http.Request, t *token
 		fail(w, http.StatusForbidden, "address is not allowed")
 		return
 	}
-	// Nobody can listen between two programs of this host.
-	secure := req.TLS != nil || address(req.RemoteAddr).Addr().IsLoopback()
-	o := t.Serve(w, req, peer, secure)
+	o := t.Serve(w, req, peer, secure(req))
 	for _, r := range t.routes {
 		if r.env.Name == o.Source {
 			of = r
@@ -85,6 +83,12 @@ func (l *listener) serveToken(w http.ResponseWriter, req *http.Request, t *token
 	}
 	of.env.Meter.Add("webhook_denied", 1)
 	l.say(of, o.Status, "no token was issued", o.Reason, peer)
+}
+
+// secure reports whether nobody can read a request on its way: it came over TLS or from
+// this host.
+func secure(req *http.Request) bool {
+	return req.TLS != nil || address(req.RemoteAddr).Addr().IsLoopback()
 }
 
 // guard turns a panic into an answer that makes the sender come back.
