@@ -23,23 +23,32 @@ type collector struct {
 	messages []string
 }
 
-// newCollector starts one on a free loopback port.
+// newCollector starts one on a free loopback port. The server tells nobody which port it
+// got, so it is given one that was free a moment before, and another if that is taken.
 func newCollector() (*collector, error) {
-	// The server tells nobody which port it got, so it is given one that was free.
+	for tries := 5; ; tries-- {
+		address, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		c := &collector{address: address, server: syslog.NewServer()}
+		c.server.SetFormat(verbatim{})
+		c.server.SetHandler(c)
+		if err = c.server.ListenTCP(c.address); err == nil {
+			return c, c.server.Boot()
+		}
+		if tries == 1 {
+			return nil, err
+		}
+	}
+}
+
+func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	c := &collector{address: l.Addr().String(), server: syslog.NewServer()}
-	if err := l.Close(); err != nil {
-		return nil, err
-	}
-	c.server.SetFormat(verbatim{})
-	c.server.SetHandler(c)
-	if err := c.server.ListenTCP(c.address); err != nil {
-		return nil, err
-	}
-	return c, c.server.Boot()
+	return l.Addr().String(), l.Close()
 }
 
 // Handle keeps one message; the server calls it.

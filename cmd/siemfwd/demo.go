@@ -46,7 +46,8 @@ type demo struct {
 type play struct {
 	vendor  kit.Vendor
 	samples []kit.Sample
-	address string // of the source that takes them
+	path    string // of a webhook
+	address string // of the source that takes them, once it listens
 }
 
 func demoCommand(a *app) *cobra.Command {
@@ -117,7 +118,9 @@ func (d *demo) play(ctx context.Context) (err error) {
 	case <-ctx.Done():
 		return nil
 	}
-	if err := d.sendAll(ctx, pace); err != nil {
+	sending, enough := context.WithTimeout(ctx, d.lasts+30*time.Second)
+	defer enough()
+	if err := d.sendAll(sending, pace); err != nil {
 		return err
 	}
 	st, err := d.settled(ctx)
@@ -146,10 +149,6 @@ func (d *demo) startAPIs() error {
 
 // open writes the demo's configuration, reads it as any other, and opens the forwarder.
 func (d *demo) open(dir string) error {
-	hooks, err := freePort()
-	if err != nil {
-		return err
-	}
 	var y strings.Builder
 	fmt.Fprintf(&y, "state: %s\nhttp: {listen: \"\"}\nsources:\n", filepath.Join(dir, "state"))
 	for _, v := range parsers.All() {
@@ -164,8 +163,8 @@ func (d *demo) open(dir string) error {
 		if v.Shape == kit.Lines {
 			fmt.Fprintf(&y, "  %s: {type: syslog, vendor: %s, listen: [\"tcp://127.0.0.1:0\"]}\n", v.Name, v.Name)
 		} else {
-			p.address = "http://" + hooks + "/hooks/" + v.Name
-			fmt.Fprintf(&y, "  %s: {type: webhook, vendor: %s, listen: \"%s\", path: /hooks/%s, auth: {type: none}}\n", v.Name, v.Name, hooks, v.Name)
+			p.path = "/hooks/" + v.Name
+			fmt.Fprintf(&y, "  %s: {type: webhook, vendor: %s, listen: \"127.0.0.1:0\", path: %s, auth: {type: none}}\n", v.Name, v.Name, p.path)
 		}
 		d.plays = append(d.plays, p)
 	}
@@ -204,13 +203,11 @@ func (d *demo) sendAll(ctx context.Context, pace *rate.Limiter) error {
 	}
 	for i := range d.plays {
 		p := &d.plays[i]
-		if p.address == "" {
-			on := listening[p.vendor.Name]
-			if len(on) == 0 {
-				return fmt.Errorf("source %s does not listen", p.vendor.Name)
-			}
-			p.address = strings.TrimPrefix(on[0], "tcp://")
+		on := listening[p.vendor.Name]
+		if len(on) == 0 {
+			return fmt.Errorf("source %s does not listen", p.vendor.Name)
 		}
+		p.address = strings.TrimPrefix(on[0], "tcp://") + p.path
 	}
 	until := time.Now().Add(d.lasts)
 	for round := 0; round == 0 || time.Now().Before(until); round++ {
@@ -354,14 +351,6 @@ func (d *demo) report(st control.Status) error {
 	}
 	fmt.Fprintf(d.out, "\n%s\n", accounting(st))
 	return nil
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // parseRate reads "50/s".
