@@ -46,7 +46,7 @@ type Options struct {
 type Faults struct {
 	Late       float64       // share of events that can be read only up to MostLate after their time
 	MostLate   time.Duration // [8m]
-	Updates    float64       // share of events whose state changes within UpdateIn
+	Updates    float64       // share of events whose state changes within UpdateIn of their time, or when they appear
 	UpdateIn   time.Duration // [1m]
 	Duplicates float64       // share of rows that stand twice in an answer
 	Ties       float64       // share of events with the time of the one before; now and then more than a page of them

@@ -52,7 +52,7 @@ func newTimeline(o *Options, moves bool) *timeline {
 		if draw.Float64() < f.Updates {
 			next := r
 			next.state = 1
-			next.from = r.from + within(f.UpdateIn)
+			next.from = r.from + within(max(0, f.UpdateIn-time.Duration(r.from-at)))
 			next.from += int64(time.Millisecond) - next.from%int64(time.Millisecond)
 			r.until = next.from
 			if moves {
