@@ -131,7 +131,7 @@ func ParseEpoch(text []byte) (record.Time, bool) {
 // AddTime adds t as a field of kind String that holds RFC 3339 in UTC with at least
 // three digits of fraction.
 func AddTime(r *record.Record, name []byte, t record.Time) {
-	r.AddPlain(name, record.String, TimeText(r, t))
+	r.Append(name, record.String, TimeText(r, t), plainText(name))
 }
 
 // TimeText is the text AddTime gives t; it lives as long as the record's event.

@@ -260,7 +260,7 @@ func (in *incident) member(name, value []byte) {
 			f.Text = in.withoutSpace(text)
 		case len(text) >= 19 && (text[3] == ' ' || text[4] == '-'):
 			if t, ok := in.moment(k, name, text); ok {
-				f.Text, f.Plain = kit.TimeText(r, t), true
+				f.Text, f.Plain = kit.TimeText(r, t), kit.Plain(name)
 			}
 		}
 	}
