@@ -71,7 +71,7 @@ func New(cfg *config.Config, o Options) (_ *Forwarder, err error) {
 	}
 	f.metrics = telemetry.NewRegistry(f)
 	if err := os.MkdirAll(cfg.State, 0o700); err != nil {
-		return nil, fmt.Errorf("state folder: %w", err)
+		return nil, fmt.Errorf("state folder: %w; set state: to a folder this user may write", err)
 	}
 	if f.dead, err = deadletter.Open(filepath.Join(cfg.State, "dead"), o.Log); err != nil {
 		return nil, fmt.Errorf("dead letters: %w", err)
