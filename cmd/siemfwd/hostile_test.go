@@ -1,11 +1,13 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -48,7 +50,7 @@ type state struct{ id, version string }
 func worst(events int) simulate.Options {
 	return simulate.Options{
 		Seed: *hostileSeed, Events: events / 2, PageSize: hostilePage(events), TokenLife: 3 * time.Second,
-		Start: time.Now().Add(-5 * time.Second), For: max(20*time.Second, time.Duration(events/4000)*time.Second),
+		Start: time.Now().Add(-5 * time.Second), For: max(min(20*time.Second, time.Duration(events)*2*time.Millisecond), time.Duration(events/4000)*time.Second),
 		Faults: simulate.Faults{
 			Late: 0.03, MostLate: hostileOverlap * 8 / 10, Updates: 0.02, UpdateIn: hostileOverlap * 9 / 10,
 			Duplicates: 0.01, Ties: 0.2,
@@ -143,7 +145,6 @@ func later(a, b time.Time) time.Time {
 type tail struct {
 	path string
 	at   int64
-	rest []byte
 }
 
 func (f *tail) read(t *testing.T, apis []*hostile) {
@@ -153,22 +154,17 @@ func (f *tail) read(t *testing.T, apis []*hostile) {
 	}
 	require.NoError(t, err)
 	defer file.Close()
-	info, err := file.Stat()
-	require.NoError(t, err)
-	text := make([]byte, info.Size()-f.at)
-	n, err := file.ReadAt(text, f.at)
-	require.NoError(t, err)
-	f.at += int64(n)
-	f.rest = append(f.rest, text[:n]...)
+	lines := bufio.NewReaderSize(io.NewSectionReader(file, f.at, math.MaxInt64-f.at), 1<<20)
 	for {
-		i := bytes.IndexByte(f.rest, '\n')
-		if i < 0 {
-			return
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF {
+			return // what stands there is half a line
 		}
-		which, s := stateOf(t, f.rest[:i])
+		require.NoError(t, err)
+		f.at += int64(len(line))
+		which, s := stateOf(t, line)
 		apis[which].seen[s]++
 		delete(apis[which].want, s)
-		f.rest = f.rest[i+1:]
 	}
 }
 
