@@ -92,11 +92,15 @@ type row struct {
 }
 
 // run reads the window to its end, or to where it has to be split: then split is true
-// and reached says what of it is left.
+// and reached says what of it is left. When a cursor went stale or an answer was lost,
+// what is left is read again; when that does not help it is split, for a shorter walk
+// is more likely to get to its end.
 func (k *walk) run(ctx context.Context) (split bool, err error) {
-	k.began, k.reached = time.Now(), k.w.From
+	k.reached = k.w.From
 	most := 0
 	for again := 0; ; again++ {
+		// What is before reached may be forgotten already.
+		k.began, k.w.From = time.Now(), k.reached
 		k.count, k.pages, k.idle = 0, 0, 0
 		k.keys, k.cursors = map[event.Key]struct{}{}, map[event.Key]struct{}{hash(nil): {}}
 		split, err = k.pagesOf(ctx)
@@ -107,14 +111,11 @@ func (k *walk) run(ctx context.Context) (split bool, err error) {
 		case !errors.As(err, &stale) && !errors.As(err, &lost):
 			return split, err
 		case again < mostRestarts:
-		case lost != nil && k.w.To.Sub(k.reached) > smallest:
-			// A shorter walk is more likely to get to its end.
+		case k.w.To.Sub(k.reached) > smallest:
 			k.count = most
 			return true, nil
-		case lost != nil:
-			return false, k.s.unwell(err)
 		default:
-			return false, err
+			return false, k.s.unwell(err)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/siemfwd/siemfwd/forwarder/event"
+	"github.com/siemfwd/siemfwd/forwarder/source"
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
@@ -193,39 +194,77 @@ func TestRunaway(t *testing.T) {
 	}
 }
 
-// A stale cursor begins the window again, a few times.
+// A stale cursor begins the window again, and when that does not help shorter ones are
+// tried.
 func TestStaleCursors(t *testing.T) {
+	for _, ordered := range []bool{true, false} {
+		for _, times := range []int{1, 2, 3, 1 << 30} {
+			bubble(t, func(t *testing.T) {
+				api := &vendorAPI{page: 10, ordered: ordered}
+				items, ids := many(35, time.Now().Add(-time.Hour), time.Second)
+				api.add(items...)
+				left := times
+				api.fault = func(_ int, c call, w http.ResponseWriter, _ *http.Request) bool {
+					if left == 0 || !strings.HasSuffix(c.cursor, ":20") {
+						return false
+					}
+					left--
+					http.Error(w, `{"detail":"Invalid scroll"}`, http.StatusBadRequest)
+					return true
+				}
+				b := setUp(t, api, func(c *Config) { c.Since = 65 * time.Minute })
+				b.lookOnce()
+				assert.ElementsMatch(t, ids, b.log.ids())
+				if times <= 2 && !ordered {
+					assert.Len(t, api.asked("rows"), 1+3*times+4)
+				}
+			})
+		}
+	}
 	bubble(t, func(t *testing.T) {
-		api := &vendorAPI{page: 10}
+		api := &vendorAPI{page: 1}
+		api.add(item{id: "a", at: at("11:30")}, item{id: "b", at: at("11:30")})
+		api.fault = func(_ int, c call, w http.ResponseWriter, _ *http.Request) bool {
+			if c.cursor != "" {
+				w.WriteHeader(http.StatusBadRequest)
+			}
+			return c.cursor != ""
+		}
+		b := setUp(t, api, func(c *Config) { c.Since = time.Hour })
+		b.start()
+		pass(time.Minute)
+		b.end()
+		require.Len(t, b.failures(), 1)
+		assert.ErrorContains(t, b.failures()[0], "cursor is stale: no such cursor")
+		assert.ErrorAs(t, b.failures()[0], new(*source.Pause))
+	})
+}
+
+// What an ordered API has handed out is not asked for again in the same walk: its keys
+// may be forgotten.
+func TestAnOrderedWalkBeginsAgainWhereItWas(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		api := &vendorAPI{page: 10, ordered: true}
 		items, ids := many(35, time.Now().Add(-time.Hour), time.Second)
 		api.add(items...)
-		stale := 2
+		stale := true
 		api.fault = func(_ int, c call, w http.ResponseWriter, _ *http.Request) bool {
-			if stale == 0 || !strings.HasSuffix(c.cursor, ":20") {
-				return false
+			if stale && strings.HasSuffix(c.cursor, ":20") {
+				stale = false
+				w.WriteHeader(http.StatusBadRequest)
+				return true
 			}
-			stale--
-			http.Error(w, `{"detail":"Invalid scroll"}`, http.StatusBadRequest)
-			return true
+			return false
 		}
 		b := setUp(t, api, func(c *Config) { c.Since = 65 * time.Minute })
 		b.lookOnce()
 		assert.ElementsMatch(t, ids, b.log.ids())
-
-		stale = 3
-		b.renew()
-		b.start()
-		pass(time.Minute)
-		assert.Empty(t, b.failures(), "nothing new to page through")
-		api.add(items...)
-		for i := range items {
-			items[i].id, items[i].at, items[i].seen = fmt.Sprint("f", i), time.Now(), time.Time{}
+		calls := api.asked("rows")
+		require.Len(t, calls, 6)
+		assert.Equal(t, items[20].at.UTC(), calls[3].from)
+		for _, e := range b.log.emits {
+			assert.Equal(t, e.events, e.new)
 		}
-		api.add(items...)
-		pass(10 * time.Minute)
-		b.end()
-		require.Len(t, b.failures(), 1)
-		assert.ErrorContains(t, b.failures()[0], "cursor is stale: no such cursor")
 	})
 }
 
