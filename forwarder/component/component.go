@@ -156,5 +156,5 @@ func (r *Report) Warn(path, text, hint string) {
 type Claimer interface{ Claims() []Claim }
 
 // Claim is one such thing: What tells it from others and is never shown, Path is where
-// it stands, as in a Finding.
-type Claim struct{ Path, What string }
+// it stands, as in a Finding. Those that want it As the same can share it; "" is nobody.
+type Claim struct{ Path, What, As string }

@@ -5,6 +5,7 @@ import "github.com/siemfwd/siemfwd/forwarder/component"
 // claims checks that no two sources want the same thing.
 func (l *loader) claims(c *Config, sources []at) {
 	taken := map[string]at{}
+	as := map[string]string{}
 	for i, a := range sources {
 		claimer, ok := c.Sources[i].Config.(component.Claimer)
 		if !ok {
@@ -15,11 +16,15 @@ func (l *loader) claims(c *Config, sources []at) {
 			if l.quiet(place.path) {
 				continue
 			}
-			if other, known := taken[claim.What]; known {
+			other, known := taken[claim.What]
+			switch {
+			case !known:
+				taken[claim.What], as[claim.What] = a, claim.As
+			case claim.As == "" || as[claim.What] == "":
 				l.report(place, Error, place.path+": "+other.path+" has the same already", "choose another, or remove one of the two")
-				continue
+			case claim.As != as[claim.What]:
+				l.report(place, Error, place.path+": "+other.path+", which shares this, says something else", "say the same in both, or leave it out in one")
 			}
-			taken[claim.What] = a
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 // Config is what a webhook source is told.
 type Config struct {
 	Listen      string         `yaml:"listen" required:"true" doc:"HOST:PORT to listen on; webhooks on one address share one listener"`
-	TLS         certs.Files    `yaml:"tls" doc:"certificate of the listener, which is read again when it changes; webhooks that share the listener may leave it out"`
+	TLS         certs.Files    `yaml:"tls" doc:"certificate of the listener, which is read again when it changes; webhooks that share the listener say the same"`
 	Path        string         `yaml:"path" required:"true" doc:"path of the URL that the sender posts to, such as /hooks/edr; it may hold a secret"`
 	Auth        Auth           `yaml:"auth" doc:"how a sender shows that it may send"`
 	Allow       []netip.Prefix `yaml:"allow" doc:"networks that may send; empty: all"`
@@ -103,10 +103,10 @@ func (c *Config) checkListen(r *component.Report) {
 		return
 	}
 	if c.Auth.IssuesTokens() {
-		r.Warn("listen", "takes requests from other hosts without TLS, and tokens are issued over TLS only", "say tls: {cert: …, key: …}, here or at another webhook of the address")
+		r.Warn("listen", "takes requests from other hosts without TLS, and tokens are issued over TLS only", "say tls: {cert: …, key: …} at every webhook of the address")
 		return
 	}
-	r.Warn("listen", "takes requests from other hosts without TLS", "say tls: {cert: …, key: …}, here or at another webhook of the address; or let a reverse proxy on this host end TLS and listen on 127.0.0.1")
+	r.Warn("listen", "takes requests from other hosts without TLS", "say tls: {cert: …, key: …} at every webhook of the address; or let a reverse proxy on this host end TLS and listen on 127.0.0.1")
 }
 
 func loopback(host string) bool {

@@ -75,13 +75,16 @@ func (h *Hub) New(cfg *Config, hook *kit.Hook, env component.Env) (source.Source
 	if h == nil {
 		return nil, errNoHub
 	}
-	var r component.Report
-	cfg.Check(&r)
-	cfg.Auth.Check(&r)
-	cfg.TLS.Check(&r)
-	for _, f := range r.Findings {
-		if !f.Warning {
-			return nil, fmt.Errorf("%s %s", f.Path, f.Text)
+	for _, part := range []struct {
+		key string
+		component.Checker
+	}{{"", cfg}, {"auth.", &cfg.Auth}, {"tls.", &cfg.TLS}} {
+		var r component.Report
+		part.Check(&r)
+		for _, f := range r.Findings {
+			if !f.Warning {
+				return nil, fmt.Errorf("%s%s %s", part.key, f.Path, f.Text)
+			}
 		}
 	}
 	if hook == nil {
@@ -147,20 +150,23 @@ func (s *Source) Run(ctx context.Context, log source.Log) error {
 	return err
 }
 
-// paths are all that lead to the source.
-func (s *Source) paths() []string {
-	paths := []string{s.cfg.Path}
-	for _, also := range s.hook.Also {
-		paths = append(paths, s.below(also))
+// pathsOf are all that lead to a source.
+func pathsOf(c *Config, hook *kit.Hook) []string {
+	paths := []string{c.Path}
+	if hook == nil {
+		return paths
 	}
-	for i := range s.hook.Ways {
-		paths = append(paths, s.below(s.hook.Ways[i].Path))
+	for _, also := range hook.Also {
+		paths = append(paths, c.below(also))
+	}
+	for i := range hook.Ways {
+		paths = append(paths, c.below(hook.Ways[i].Path))
 	}
 	return paths
 }
 
 // below is a path behind the configured one.
-func (s *Source) below(path string) string { return strings.TrimSuffix(s.cfg.Path, "/") + path }
+func (c *Config) below(path string) string { return strings.TrimSuffix(c.Path, "/") + path }
 
 func (s *Source) setBound(url string) {
 	s.mu.Lock()

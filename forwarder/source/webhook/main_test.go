@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/siemfwd/siemfwd/forwarder/certs"
 	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/parsers/kit"
@@ -283,34 +285,43 @@ func TestConfigCheck(t *testing.T) {
 		change   func(*Config)
 		findings []string
 	}{
-		"good":           {func(*Config) {}, nil},
-		"localhost":      {func(c *Config) { c.Listen = "localhost:1" }, nil},
-		"IPv6 loopback":  {func(c *Config) { c.Listen = "[::1]:1" }, nil},
-		"root":           {func(c *Config) { c.Path = "/" }, nil},
-		"all addresses":  {func(c *Config) { c.Listen = ":8443" }, []string{"warning listen"}},
-		"other address":  {func(c *Config) { c.Listen = "192.0.2.1:8443" }, []string{"warning listen"}},
-		"no port":        {func(c *Config) { c.Listen = "127.0.0.1" }, []string{"listen"}},
-		"port word":      {func(c *Config) { c.Listen = "127.0.0.1:https" }, []string{"listen"}},
-		"port 0":         {func(c *Config) { c.Listen = "127.0.0.1:0" }, []string{"warning listen"}},
-		"path":           {func(c *Config) { c.Path = "hooks" }, []string{"path"}},
-		"query":          {func(c *Config) { c.Path = "/hooks?x=1" }, []string{"path"}},
-		"dots":           {func(c *Config) { c.Path = "/a/../b" }, []string{"path"}},
-		"slashes":        {func(c *Config) { c.Path = "//a" }, []string{"path"}},
-		"sizes":          {func(c *Config) { c.MaxBody, c.MaxInflated = -1, 1<<40 }, []string{"max_body", "max_inflated"}},
-		"inflated less":  {func(c *Config) { c.MaxBody, c.MaxInflated = 2<<20, 1<<20 }, []string{"max_inflated"}},
-		"no type":        {func(c *Config) { c.Auth.Type = "" }, []string{"auth.type"}},
-		"no token":       {func(c *Config) { c.Auth.Type = "bearer" }, []string{"auth.token"}},
-		"no password":    {func(c *Config) { c.Auth = Auth{Type: "basic", Username: "a:b"} }, []string{"auth.password", "auth.username"}},
-		"no header":      {func(c *Config) { c.Auth = Auth{Type: "header"} }, []string{"auth.name", "auth.value"}},
-		"header name":    {func(c *Config) { c.Auth = Auth{Type: "header", Name: "X Key", Value: component.NewSecret("x")} }, []string{"auth.name"}},
-		"another's keys": {func(c *Config) { c.Auth.Token = component.NewSecret("x") }, []string{"auth.token"}},
+		"good":               {func(*Config) {}, nil},
+		"localhost":          {func(c *Config) { c.Listen = "localhost:1" }, nil},
+		"IPv6 loopback":      {func(c *Config) { c.Listen = "[::1]:1" }, nil},
+		"root":               {func(c *Config) { c.Path = "/" }, nil},
+		"all addresses":      {func(c *Config) { c.Listen = ":8443" }, []string{"warning listen"}},
+		"other address":      {func(c *Config) { c.Listen = "192.0.2.1:8443" }, []string{"warning listen"}},
+		"no port":            {func(c *Config) { c.Listen = "127.0.0.1" }, []string{"listen"}},
+		"port word":          {func(c *Config) { c.Listen = "127.0.0.1:https" }, []string{"listen"}},
+		"port 0":             {func(c *Config) { c.Listen = "127.0.0.1:0" }, []string{"warning listen"}},
+		"path":               {func(c *Config) { c.Path = "hooks" }, []string{"path"}},
+		"query":              {func(c *Config) { c.Path = "/hooks?x=1" }, []string{"path"}},
+		"dots":               {func(c *Config) { c.Path = "/a/../b" }, []string{"path"}},
+		"slashes":            {func(c *Config) { c.Path = "//a" }, []string{"path"}},
+		"sizes":              {func(c *Config) { c.MaxBody, c.MaxInflated = -1, 1<<40 }, []string{"max_body", "max_inflated"}},
+		"inflated less":      {func(c *Config) { c.MaxBody, c.MaxInflated = 2<<20, 1<<20 }, []string{"max_inflated"}},
+		"no type":            {func(c *Config) { c.Auth.Type = "" }, []string{"auth.type"}},
+		"no token":           {func(c *Config) { c.Auth.Type = "bearer" }, []string{"auth.token"}},
+		"no password":        {func(c *Config) { c.Auth = Auth{Type: "basic", Username: "a:b"} }, []string{"auth.password", "auth.username"}},
+		"no header":          {func(c *Config) { c.Auth = Auth{Type: "header"} }, []string{"auth.name", "auth.value"}},
+		"header name":        {func(c *Config) { c.Auth = Auth{Type: "header", Name: "X Key", Value: component.NewSecret("x")} }, []string{"auth.name"}},
+		"all addresses, tls": {func(c *Config) { c.Listen, c.TLS = ":8443", certs.Files{Cert: "c", Key: "k"} }, nil},
+		"tls without key":    {func(c *Config) { c.TLS.Cert = "c" }, []string{"tls.key"}},
+		"tokens without tls": {func(c *Config) { clientAuth(c); c.Listen = ":8443" }, []string{"warning listen"}},
+		"path of tokens":     {func(c *Config) { clientAuth(c); c.Path = "/oauth/token" }, []string{"path"}},
+		"path of no tokens":  {func(c *Config) { c.Path = "/oauth/token" }, nil},
+		"not expanded":       {func(c *Config) { c.Listen, c.Path, c.Dedupe = "${env:A}", "${cred:p}", "${env:B}" }, nil},
+		"dedupe":             {func(c *Config) { c.Dedupe = "X Id" }, []string{"dedupe"}},
+		"every proxy":        {func(c *Config) { c.Proxies = []netip.Prefix{netip.MustParsePrefix("::/0")} }, []string{"proxies[0]"}},
+		"another's keys":     {func(c *Config) { c.Auth.Token = component.NewSecret("x") }, []string{"auth.token"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := good
 			c.change(&cfg)
-			var r, a component.Report
+			var r, a, f component.Report
 			cfg.Check(&r)
 			cfg.Auth.Check(&a)
+			cfg.TLS.Check(&f)
 			var got []string
 			for _, f := range r.Findings {
 				where := f.Path
@@ -322,6 +333,9 @@ func TestConfigCheck(t *testing.T) {
 			}
 			for _, f := range a.Findings {
 				got = append(got, "auth."+f.Path)
+			}
+			for _, f := range f.Findings {
+				got = append(got, "tls."+f.Path)
 			}
 			assert.Equal(t, c.findings, got)
 			_, err := NewHub().New(&cfg, nil, component.Env{})

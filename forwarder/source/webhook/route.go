@@ -40,12 +40,12 @@ type route struct {
 }
 
 func newRoute(s *Source, log source.Log) *route {
-	r := &route{log: log, hook: s.hook, gate: s.gate, paths: s.paths(), ways: map[string]*kit.Way{}, tokenPath: s.cfg.Auth.Endpoint(), cfg: &s.cfg, env: s.env,
+	r := &route{log: log, hook: s.hook, gate: s.gate, paths: pathsOf(&s.cfg, s.hook), ways: map[string]*kit.Way{}, tokenPath: s.cfg.Auth.Endpoint(), cfg: &s.cfg, env: s.env,
 		maxBody: int64(s.cfg.MaxBody), maxInflated: int64(s.cfg.MaxInflated),
 		emitFor: s.hub.limits.emit, fullFor: s.hub.limits.full, inHand: map[*desk]http.ResponseWriter{}}
 	for i := range s.hook.Ways {
 		w := &s.hook.Ways[i]
-		r.ways[s.below(w.Path)] = w
+		r.ways[s.cfg.below(w.Path)] = w
 	}
 	if r.maxBody == 0 {
 		r.maxBody = s.hook.MaxBody
