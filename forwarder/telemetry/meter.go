@@ -29,6 +29,12 @@ var helps = map[string]string{
 	"siemfwd_connections_refused_total": "Connections not accepted because there were too many.",
 	"siemfwd_peers_denied_total":        "Connections and datagrams from addresses that are not allowed.",
 	"siemfwd_events_cut_total":          "Events that were longer than max_event and were cut.",
+	"siemfwd_api_calls_total":           "Requests to an API, logins not counted.",
+	"siemfwd_api_logins_total":          "Requests of logins to an API.",
+	"siemfwd_api_throttled_total":       "Answers with which an API asked for fewer requests.",
+	"siemfwd_late_events_total":         "Events that an API showed only after the position had passed their time.",
+	"siemfwd_late_seconds_max":          "How far behind the position the latest of them was: the overlap must be longer.",
+	"siemfwd_behind_seconds":            "How far a source is behind what it could have read.",
 	"siemfwd_frames_incomplete_total":   "Frames whose connection ended within them, or that could not be read.",
 }
 
