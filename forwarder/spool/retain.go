@@ -119,7 +119,7 @@ func (s *Spool) young() int64 {
 	if since.IsZero() {
 		return math.MinInt64
 	}
-	return min(young, toNano(since))
+	return min(young, toNano(since)-1)
 }
 
 // oldest takes the oldest segment off the list if it may go: what was received after

@@ -32,64 +32,78 @@ const clockOff = 30 * time.Second
 // *kit.Stale is returned as it is, anything else the API is to blame for as a
 // *source.Pause.
 func (s *Source) ask(ctx context.Context, log source.Log, r kit.Request, once bool, read func(a *answer) error) error {
-	failed, throttled, denied := 0, 0, false
+	var t tries
 	for {
 		a, err := s.client.data(ctx, r)
-		answered := err == nil
-		if answered {
-			err = read(&a)
+		if err == nil {
+			if err = read(&a); err == nil {
+				s.worked()
+				return s.hold(ctx, log)
+			}
+			var slower *kit.Throttled
+			if errors.As(err, &slower) { // in the vendor's own words: the gate is open still
+				s.client.throttled(max(slower.For, askedPause(a.header, a.at)))
+			}
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		var refusal *kit.Denied
-		var slower *kit.Throttled
-		var login *errLogin
-		var stale *kit.Stale
-		var bad *kit.Bad
-		var unusable *errUnusable
-		switch {
-		case err == nil:
-			s.worked()
-			return s.hold(ctx, log)
-		case errors.As(err, &stale):
+		pause, end := s.again(ctx, &t, a.gen, err)
+		if end != nil {
+			return end
+		}
+		if err := s.hold(ctx, log); err != nil {
 			return err
-		case errors.As(err, &slower):
-			if answered { // in the vendor's own words: the gate is open still
-				s.client.throttled(max(slower.For, askedPause(a.header, a.at)))
-			}
-			s.say("throttled", "the API wants fewer requests and is left alone until it takes them again")
-			s.answered()
-			if err := s.hold(ctx, log); err != nil {
-				return err
-			}
-			if throttled++; throttled > mostThrottled {
-				return s.unwell(err)
-			}
-			continue
-		case errors.As(err, &refusal) && !errors.As(err, &login):
-			if !denied && s.client.refused(ctx, a.gen) {
-				denied = true
-				continue
-			}
-			s.client.giveUp(ctx, a.gen)
-			return s.unwell(err)
-		case errors.As(err, &refusal), errors.As(err, &bad), errors.As(err, &unusable):
-			return s.unwell(err)
 		}
-		if failed == len(retries) {
-			return s.unwell(err)
-		}
-		pause := retries[failed]
-		pause += time.Duration(float64(pause) * (s.client.spread() - 0.5) * 2 / 5)
-		failed++
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
-		if once {
+		if once && pause > 0 {
 			return &errLost{err}
 		}
 	}
+}
+
+// tries is what went wrong with one request so far.
+type tries struct {
+	failed, throttled int
+	denied            bool
+}
+
+// again says how long to wait before a request is repeated that failed with err, where 0
+// means that it was turned away unread; or with which error to give up.
+func (s *Source) again(ctx context.Context, t *tries, gen uint64, err error) (pause time.Duration, end error) {
+	var (
+		stale    *kit.Stale
+		slower   *kit.Throttled
+		login    *errLogin
+		denied   *kit.Denied
+		bad      *kit.Bad
+		unusable *errUnusable
+	)
+	switch {
+	case errors.As(err, &stale):
+		return 0, err
+	case errors.As(err, &slower):
+		s.say("throttled", "the API wants fewer requests and is left alone until it takes them again")
+		s.answered()
+		if t.throttled++; t.throttled > mostThrottled {
+			return 0, s.unwell(err)
+		}
+		return 0, nil
+	case errors.As(err, &denied) && !errors.As(err, &login):
+		if !t.denied && s.client.refused(ctx, gen) {
+			t.denied = true
+			return 0, nil
+		}
+		s.client.giveUp(ctx, gen)
+		return 0, s.unwell(err)
+	case errors.As(err, &denied), errors.As(err, &bad), errors.As(err, &unusable), t.failed == len(retries):
+		return 0, s.unwell(err)
+	}
+	pause = retries[t.failed]
+	t.failed++
+	return pause + time.Duration(float64(pause)*(s.client.spread()-0.5)*2/5), nil
 }
 
 // errLost is an answer that is gone, with a page that cannot be asked for again.
