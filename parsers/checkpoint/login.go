@@ -32,7 +32,7 @@ func (k credentials) bearer() kit.Step {
 				ID  string `json:"clientId"`
 				Key string `json:"accessKey"`
 			}{k.id, k.key})
-			return kit.Request{Method: http.MethodPost, Path: "/auth/external", Header: jsonHeader(), Body: body}, err
+			return kit.Request{Method: http.MethodPost, Path: "/auth/external", Header: kit.JSONHeader(), Body: body}, err
 		},
 		Read: readBearer,
 	}
@@ -42,10 +42,6 @@ func (k credentials) bearer() kit.Step {
 func (k credentials) signBearer(req *http.Request, _ []byte, c kit.Call) {
 	req.Header.Set("x-av-req-id", c.ID)
 	req.Header.Set("Authorization", "Bearer "+c.Tokens[0])
-}
-
-func jsonHeader() http.Header {
-	return http.Header{"Accept": {"application/json"}, "Content-Type": {"application/json"}}
 }
 
 // readBearer finds the token, in data or beside it.
@@ -68,7 +64,7 @@ func readBearer(status int, _ http.Header, body []byte, at time.Time) (token str
 			}
 		}
 	}
-	if !sendable(token) {
+	if !kit.Sendable(token) {
 		return "", 0, errors.New("login: the answer has no token that could be sent")
 	}
 	return token, lifeOf(holder, at), nil
@@ -123,20 +119,10 @@ func readHandshake(status int, _ http.Header, body []byte, _ time.Time) (token s
 			}
 		}
 	}
-	if !sendable(token) {
+	if !kit.Sendable(token) {
 		return "", 0, errors.New("login: the answer has no token that could be sent")
 	}
 	return token, signedLife, nil
-}
-
-// sendable reports whether a token can be a header's value as it is.
-func sendable(token string) bool {
-	for i := range len(token) {
-		if c := token[i]; c <= ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return token != ""
 }
 
 // signRequest signs a data request of the Smart API.

@@ -99,7 +99,7 @@ func (a api) page(w kit.Window, cur []byte) (kit.Request, error) {
 	body, err := json.Marshal(struct {
 		Data query `json:"requestData"`
 	}{q})
-	return kit.Request{Method: http.MethodPost, Path: a.prefix + "/event/query", Header: jsonHeader(), Body: body}, err
+	return kit.Request{Method: http.MethodPost, Path: a.prefix + "/event/query", Header: kit.JSONHeader(), Body: body}, err
 }
 
 // mostRepeats is how often the page before may come again.

@@ -1,8 +1,6 @@
 package datatheorem
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"net/http"
 
 	"github.com/siemfwd/siemfwd/forwarder/event"
@@ -31,17 +29,12 @@ var hook = kit.Hook{
 // read takes a body apart: one envelope, several one after another, or a list of them.
 // A body is good only as a whole.
 func read(body []byte, add func(data []byte, key event.Key)) *kit.Answer {
-	var bad *kit.Answer
-	n := 0
-	err := kit.SplitValues(body, func(envelope []byte) {
-		n++
-		if bad != nil {
-			return
-		}
-		var o outer
-		if o, bad = open(envelope); bad == nil {
+	n, bad, err := kit.EachValue(body, func(envelope []byte) *kit.Answer {
+		o, bad := open(envelope)
+		if bad == nil {
 			add(envelope, o.key())
 		}
+		return bad
 	})
 	switch {
 	case bad != nil:
@@ -89,7 +82,7 @@ func (o *outer) key() (key event.Key) {
 	if kit.KindOf(o.event) == record.String {
 		return key
 	}
-	id := identity{time: text(o.time), data: o.event}
+	id := identity{time: kit.ScalarText(o.time), data: o.event}
 	var typ, data []byte
 	for m := kit.Members(o.event); m.Next(); {
 		switch {
@@ -99,34 +92,17 @@ func (o *outer) key() (key event.Key) {
 			data, id.data = m.Value, m.Value
 		}
 	}
-	id.typ = text(typ)
+	id.typ = kit.ScalarText(typ)
 	for m := kit.Members(id.data); m.Next(); {
 		switch {
 		case len(id.uuid) == 0 && m.Is("uuid"):
-			id.uuid = text(m.Value)
+			id.uuid = kit.ScalarText(m.Value)
 		case len(id.status) == 0 && m.Is("policy_violation_status"):
-			id.status = text(m.Value)
+			id.status = kit.ScalarText(m.Value)
 		}
 	}
 	var buf [512]byte
-	sum := sha256.Sum256(id.append(buf[:0]))
-	copy(key[:], sum[:])
-	return key
-}
-
-// text is the decoded text of a scalar, nil of anything else; it is copied only when it
-// holds an escape.
-func text(value []byte) []byte {
-	switch kit.KindOf(value) {
-	case record.Number, record.Bool:
-		return value
-	case record.String:
-		if bytes.IndexByte(value, '\\') >= 0 {
-			return kit.AppendUnquoted(nil, value)
-		}
-		return value[1 : len(value)-1]
-	}
-	return nil
+	return kit.KeyOf(id.append(buf[:0]))
 }
 
 // detect recognises an envelope of this vendor among those of a Splunk HEC.
@@ -149,7 +125,7 @@ func detect(raw []byte) bool {
 	}
 	typ, _ := kit.Find(e, "type")
 	data, _ := kit.Find(e, "data")
-	return kit.KindOf(typ) == record.String && kit.KindOf(data) == record.Map && isToken(text(typ))
+	return kit.KindOf(typ) == record.String && kit.KindOf(data) == record.Map && isToken(kit.ScalarText(typ))
 }
 
 // products begin the left part of a type token.

@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf16"
@@ -196,4 +197,19 @@ func warnUTF8(r *record.Record) {
 		}
 	}
 	r.Warn("utf8", nil)
+}
+
+// ScalarText is the decoded text of a JSON scalar, nil of null, lists and objects; it is
+// copied only when it holds an escape.
+func ScalarText(value []byte) []byte {
+	switch KindOf(value) {
+	case record.Number, record.Bool:
+		return value
+	case record.String:
+		if bytes.IndexByte(value, '\\') >= 0 {
+			return AppendUnquoted(nil, value)
+		}
+		return value[1 : len(value)-1]
+	}
+	return nil
 }

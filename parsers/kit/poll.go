@@ -255,3 +255,18 @@ func StatusText(status int, body []byte) string {
 func itoa3(n int) string {
 	return string([]byte{'0' + byte(n/100%10), '0' + byte(n/10%10), '0' + byte(n%10)})
 }
+
+// JSONHeader is the header of a request that carries and expects JSON.
+func JSONHeader() http.Header {
+	return http.Header{"Accept": {"application/json"}, "Content-Type": {"application/json"}}
+}
+
+// Sendable reports whether a token can stand in a header as it is.
+func Sendable(token string) bool {
+	for _, c := range []byte(token) {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return token != ""
+}

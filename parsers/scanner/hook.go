@@ -2,7 +2,6 @@ package scanner
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"net/http"
 
 	"github.com/siemfwd/siemfwd/forwarder/event"
@@ -21,16 +20,12 @@ var hook = kit.Hook{
 
 // read takes a body apart. It is good only as a whole.
 func read(body []byte, add func(data []byte, key event.Key)) *kit.Answer {
-	var bad *kit.Answer
-	n := 0
-	err := kit.SplitValues(body, func(value []byte) {
-		n++
-		if bad == nil {
-			bad = check(value)
-		}
+	n, bad, err := kit.EachValue(body, func(value []byte) *kit.Answer {
+		bad := check(value)
 		if bad == nil {
 			add(value, keyOf(unwrap(value)))
 		}
+		return bad
 	})
 	switch {
 	case err != nil:
@@ -94,29 +89,12 @@ func keyOf(alert []byte) (key event.Key) {
 	var id []byte
 	for m := kit.Members(alert); m.Next(); {
 		if m.Is("id") {
-			id = text(m.Value)
+			id = kit.ScalarText(m.Value)
 			break
 		}
 	}
 	var buf [1024]byte
-	sum := sha256.Sum256(appendIdentity(buf[:0], id, alert))
-	copy(key[:], sum[:])
-	return key
-}
-
-// text is the decoded text of a scalar, nil of anything else; it is copied only when it
-// holds an escape.
-func text(value []byte) []byte {
-	switch kit.KindOf(value) {
-	case record.Number, record.Bool:
-		return value
-	case record.String:
-		if bytes.IndexByte(value, '\\') >= 0 {
-			return kit.AppendUnquoted(nil, value)
-		}
-		return value[1 : len(value)-1]
-	}
-	return nil
+	return kit.KeyOf(appendIdentity(buf[:0], id, alert))
 }
 
 // unwrap returns the alert in an envelope of a Splunk HEC, {"event": {…}, "time": …};

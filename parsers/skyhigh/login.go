@@ -61,7 +61,7 @@ func (c *Config) signToken(req *http.Request, _ []byte, call kit.Call) {
 
 // askIAM asks for the token that stands for user and password.
 func (c *Config) askIAM(kit.Call) (kit.Request, error) {
-	h := jsonHeader()
+	h := kit.JSONHeader()
 	h.Set("Authorization", c.basic())
 	c.tenant(h)
 	return kit.Request{Method: http.MethodPost, Path: operations + "token", Query: url.Values{"grant_type": {"password"}, "token_type": {"iam"}},
@@ -70,7 +70,7 @@ func (c *Config) askIAM(kit.Call) (kit.Request, error) {
 
 // askWithIAM exchanges it for the token of the API.
 func (c *Config) askWithIAM(call kit.Call) (kit.Request, error) {
-	h := jsonHeader()
+	h := kit.JSONHeader()
 	h.Set("x-iam-token", call.Tokens[0])
 	c.tenant(h)
 	return kit.Request{Method: http.MethodPost, Path: authService, Query: url.Values{"grant_type": {"iam_token"}, "skip_audit": {"true"}},
@@ -79,7 +79,7 @@ func (c *Config) askWithIAM(call kit.Call) (kit.Request, error) {
 
 // askPassword asks for the token of the API with user and password.
 func (c *Config) askPassword(kit.Call) (kit.Request, error) {
-	h := jsonHeader()
+	h := kit.JSONHeader()
 	h.Set("x-auth-username", c.Username)
 	h.Set("x-auth-password", c.Password.Reveal())
 	c.tenant(h)
@@ -87,10 +87,6 @@ func (c *Config) askPassword(kit.Call) (kit.Request, error) {
 }
 
 const authService = "/neo/neo-auth-service/oauth/token"
-
-func jsonHeader() http.Header {
-	return http.Header{"Accept": {"application/json"}, "Content-Type": {"application/json"}}
-}
 
 // readToken finds access_token, and in expires_in how long it is good.
 func readToken(status int, _ http.Header, body []byte, _ time.Time) (token string, life time.Duration, err error) {
@@ -101,7 +97,7 @@ func readToken(status int, _ http.Header, body []byte, _ time.Time) (token strin
 		return "", 0, err
 	}
 	value, _ := kit.Find(body, "access_token")
-	if token = string(kit.AppendUnquoted(nil, value)); !sendable(token) {
+	if token = string(kit.AppendUnquoted(nil, value)); !kit.Sendable(token) {
 		return "", 0, errors.New("login: the answer has no access_token that could be sent")
 	}
 	if value, ok := kit.Find(body, "expires_in"); ok {
@@ -111,14 +107,4 @@ func readToken(status int, _ http.Header, body []byte, _ time.Time) (token strin
 		}
 	}
 	return token, life, nil
-}
-
-// sendable reports whether a token may stand in a header.
-func sendable(token string) bool {
-	for _, c := range []byte(token) {
-		if c <= ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return token != ""
 }

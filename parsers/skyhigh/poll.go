@@ -79,7 +79,7 @@ func (a api) page(w kit.Window, cursor []byte) (kit.Request, error) {
 	}
 	body, err := json.Marshal(c)
 	return kit.Request{Method: http.MethodPost, Path: operations + "queryIncidents", Query: url.Values{"limit": {strconv.Itoa(a.limit)}},
-		Header: jsonHeader(), Body: body}, err
+		Header: kit.JSONHeader(), Body: body}, err
 }
 
 // read reads a page, bare or in the envelope of a framework.
@@ -216,7 +216,7 @@ func unpack(value []byte, add func(event []byte)) bool {
 func lookups() []kit.Lookup {
 	ask := func(operation string) func(string) (kit.Request, error) {
 		return func(string) (kit.Request, error) {
-			return kit.Request{Method: http.MethodPost, Path: operations + operation, Header: jsonHeader(), Body: []byte("{}")}, nil
+			return kit.Request{Method: http.MethodPost, Path: operations + operation, Header: kit.JSONHeader(), Body: []byte("{}")}, nil
 		}
 	}
 	return []kit.Lookup{
