@@ -46,7 +46,9 @@ type hostile struct {
 // state is one state of one event.
 type state struct{ id, version string }
 
-// worst is how the APIs behave. Calls that fail are one in twenty, of all kinds.
+// worst is how the APIs behave. Calls that fail are one in twenty, of all kinds, and
+// each of them costs two seconds: that, and not the work, bounds how many events a
+// second can be read.
 func worst(events int) simulate.Options {
 	return simulate.Options{
 		Seed: *hostileSeed, Events: events / 2, PageSize: hostilePage(events), TokenLife: 3 * time.Second,
@@ -93,7 +95,7 @@ func TestAHostileAPILosesAndRepeatsNothing(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out")
 	page := hostilePage(events)
-	pace := fmt.Sprintf("every: 200ms, since: 10m, overlap: %s, settle: 200ms, timeout: 2s, requests_per_minute: 600000", hostileOverlap)
+	pace := fmt.Sprintf("every: 200ms, since: 10m, overlap: %s, settle: 200ms, timeout: 2s, requests_per_minute: 600000, spool: 8GiB", hostileOverlap) // the spools keep it all
 	p := startProcess(t, dir, fmt.Sprintf(`sources:
   harmony: {type: poll, vendor: checkpoint, base_url: "%s", client_id: "%s", access_key: %s, page_size: %d, %s}
   casb: {type: poll, vendor: skyhigh, base_url: "%s", auth_mode: iam, username: %s, password: %s, limit: %d, %s}
@@ -119,7 +121,7 @@ sinks:
 		}
 	}
 	lines := &tail{path: out}
-	p.untilWithin(2*time.Minute, "everything has arrived", func(st control.Status) bool {
+	p.untilWithin(2*time.Minute+time.Until(began)/-2, "everything has arrived", func(st control.Status) bool {
 		lines.read(t, apis)
 		for _, l := range st.Lanes {
 			if l.Waiting > 0 {
