@@ -95,7 +95,7 @@ func TestAHostileAPILosesAndRepeatsNothing(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out")
 	page := hostilePage(events)
-	pace := fmt.Sprintf("every: 200ms, since: 10m, overlap: %s, settle: 200ms, timeout: 2s, requests_per_minute: 600000, spool: 8GiB", hostileOverlap) // the spools keep it all
+	pace := fmt.Sprintf("every: 200ms, since: 10m, overlap: %s, settle: 200ms, timeout: 2s, requests_per_minute: 600000, keep: 2h, spool: 8GiB", hostileOverlap) // the spools keep it all
 	p := startProcess(t, dir, fmt.Sprintf(`sources:
   harmony: {type: poll, vendor: checkpoint, base_url: "%s", client_id: "%s", access_key: %s, page_size: %d, %s}
   casb: {type: poll, vendor: skyhigh, base_url: "%s", auth_mode: iam, username: %s, password: %s, limit: %d, %s}
