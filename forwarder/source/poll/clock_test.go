@@ -58,6 +58,22 @@ func TestClockDoesNotTrustOneAnswer(t *testing.T) {
 	})
 }
 
+// One answer that was slow does not hold us back.
+func TestClockForgivesASlowAnswer(t *testing.T) {
+	var c clock
+	for i := range 20 {
+		now := today.Add(time.Duration(i) * 10 * time.Second)
+		arrived := now
+		if i%9 == 2 {
+			arrived = now.Add(5 * time.Second)
+		}
+		c.observe(now, arrived)
+		if i > 2 {
+			assert.Equal(t, arrived, c.at(arrived), "answer %d", i)
+		}
+	}
+}
+
 // What the clock says goes on with the monotonic clock, whatever somebody sets this
 // machine's to.
 func TestClockGoesOn(t *testing.T) {

@@ -180,6 +180,8 @@ func TestRescan(t *testing.T) {
 		api.add(item{id: "a", version: "1", at: start}, item{id: "a", version: "2", at: start, seen: start.Add(3 * time.Hour)})
 		b := setUp(t, api, func(c *Config) { c.Since, c.Rescan, c.RescanEvery = time.Minute, 5*time.Hour, time.Hour })
 		b.start()
+		pass(time.Second)
+		assert.Len(t, api.asked("rows"), 1, "the first look is not followed by one at the same again")
 		pass(2*time.Hour + 59*time.Minute)
 		assert.Equal(t, []string{"a1"}, b.log.ids())
 		b.end() // and a start does not begin another before it is time
