@@ -167,6 +167,7 @@ func (c *conn) take(n int) bool {
 	} else {
 		c.small = 0
 	}
+	defer c.large()()
 	used := 0
 	for {
 		f, n, err := c.reader.Next(c.buf[used:c.have])
@@ -216,8 +217,27 @@ func (c *conn) flush() bool {
 	return err == nil
 }
 
+// large waits for its turn where the buffer is large, for what is emitted of it is copied
+// on the way to the log, and many large events that end together would be in memory
+// several times. What it returns ends the turn.
+func (c *conn) large() (done func()) {
+	if c.have <= fullBuffer {
+		return func() {}
+	}
+	select {
+	case c.turns <- struct{}{}:
+	case <-c.emit.Done():
+		return func() {}
+	}
+	return func() {
+		c.batch = event.Batch{}
+		<-c.turns
+	}
+}
+
 // left is the end of a connection by its peer, or by the network.
 func (c *conn) left(err error) {
+	defer c.large()()
 	if f, ferr := c.reader.End(c.buf[:c.have]); ferr != nil {
 		c.env.Meter.Add("frames_incomplete", 1)
 		c.warn(c.peer.Addr(), "connection ended inside a counted frame", "err", ferr)
@@ -258,6 +278,7 @@ func (c *conn) stopped() {
 
 // rest emits a line without its end, and reports whether there was half an event.
 func (c *conn) rest() bool {
+	defer c.large()()
 	f, err := c.reader.End(c.buf[:c.have])
 	if err != nil {
 		c.env.Meter.Add("frames_incomplete", 1)

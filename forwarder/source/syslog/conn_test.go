@@ -125,7 +125,7 @@ func TestAcceptErrors(t *testing.T) {
 
 // newRun is a run without endpoints.
 func newRun(s *Source, sp *spool) *run {
-	r := &run{Source: s, log: sp, emit: context.Background()}
+	r := &run{Source: s, log: sp, emit: context.Background(), turns: make(chan struct{}, largeTurns)}
 	r.ctx, r.fail = context.WithCancelCause(context.Background())
 	return r
 }
@@ -235,22 +235,26 @@ func TestQuiet(t *testing.T) {
 	var q quiet
 	now := time.Unix(1_700_000_000, 0)
 	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
-	pass := func(peer netip.Addr, text string) bool { ok, _ := q.pass(peer, text, now); return ok }
-	assert.True(t, pass(a, "x"))
+	pass := func(peer netip.Addr, text string) bool { return q.pass(peer, text, now) }
+	for range quietLines {
+		assert.True(t, pass(a, "x"))
+	}
 	assert.False(t, pass(a, "x"))
 	assert.False(t, pass(b, "x"), "the same network")
 	assert.True(t, pass(a, "y"))
 	assert.True(t, pass(netip.Addr{}, "x"))
-	now = now.Add(quietTime)
-	ok, repeated := q.pass(a, "x", now)
-	assert.True(t, ok)
-	assert.EqualValues(t, 2, repeated)
+	assert.Empty(t, q.left(now.Add(quietTime/2), false))
+	left := q.left(now.Add(quietTime), false)
+	require.Len(t, left, 1, "every line is told of, by itself or by a number")
+	assert.Equal(t, summary{matter{netip.MustParseAddr("2001:db8::"), "x"}, 2}, left[0])
+	assert.True(t, pass(a, "x"))
 	for i := range 3 * quietPeers {
 		pass(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), "x")
 	}
 	assert.LessOrEqual(t, len(q.said), quietPeers)
-	assert.False(t, pass(netip.MustParseAddr("192.0.2.1"), "x"), "no more peers")
-	now = now.Add(quietTime)
+	left = q.left(now, true)
+	require.Len(t, left, 1)
+	assert.EqualValues(t, 2*quietPeers+1, left[0].times, "peers beyond those remembered")
 	assert.True(t, pass(netip.MustParseAddr("192.0.2.1"), "x"))
 }
 

@@ -18,6 +18,9 @@ const (
 	mostMemory  = 256 << 20
 )
 
+// largeTurns is how many connections emit a large buffer at a time.
+const largeTurns = 8
+
 // memory counts what the connections of a run have in buffers. A line that is longer
 // than max_event is kept beside its connection's buffer, and so are the events that wait
 // for the log: what they hold together is at most three times the count.

@@ -6,11 +6,13 @@ import (
 	"time"
 )
 
-// quiet decides which lines of the log are worth writing: the first about a peer and a
-// matter, and then one in a while. The zero quiet is ready, and safe for concurrent use.
+// quiet decides which lines of the log are worth writing: the first few about a peer and
+// a matter in a while, and then how many there were more. The zero quiet is ready, and
+// safe for concurrent use.
 type quiet struct {
-	mu   sync.Mutex
-	said map[matter]*saying
+	mu    sync.Mutex
+	said  map[matter]*saying
+	other uint64 // lines about peers that are not remembered one by one
 }
 
 type matter struct {
@@ -19,18 +21,25 @@ type matter struct {
 }
 
 type saying struct {
-	at    time.Time
-	since uint64 // lines left out after at
+	at    time.Time // when the while began
+	lines int       // passed in it
+	more  uint64    // left out
+}
+
+// summary is how often a line was left out.
+type summary struct {
+	matter
+	times uint64
 }
 
 const (
-	quietTime  = 10 * time.Minute
+	quietTime  = time.Minute
+	quietLines = 20 // of one peer and matter that pass in quietTime
 	quietPeers = 1024
 )
 
-// pass reports whether a line is to be written, and how many like it were left out since
-// the last one.
-func (q *quiet) pass(peer netip.Addr, text string, now time.Time) (ok bool, repeated uint64) {
+// pass reports whether a line is to be written.
+func (q *quiet) pass(peer netip.Addr, text string, now time.Time) bool {
 	if peer.Is6() {
 		if p, err := peer.WithZone("").Prefix(64); err == nil {
 			peer = p.Addr()
@@ -42,25 +51,40 @@ func (q *quiet) pass(peer netip.Addr, text string, now time.Time) (ok bool, repe
 	if q.said == nil {
 		q.said = map[matter]*saying{}
 	}
-	if s := q.said[m]; s != nil {
-		if now.Sub(s.at) < quietTime {
-			s.since++
-			return false, 0
-		}
-		repeated = s.since
-		*s = saying{at: now}
-		return true, repeated
-	}
-	if len(q.said) >= quietPeers {
-		for k, s := range q.said {
-			if now.Sub(s.at) >= quietTime {
-				delete(q.said, k)
-			}
-		}
+	s := q.said[m]
+	if s == nil {
 		if len(q.said) >= quietPeers {
-			return false, 0 // enough is known to be wrong
+			q.other++
+			return false
 		}
+		s = &saying{at: now}
+		q.said[m] = s
 	}
-	q.said[m] = &saying{at: now}
-	return true, 0
+	if s.lines == quietLines {
+		s.more++
+		return false
+	}
+	s.lines++
+	return true
+}
+
+// left returns what was left out in the whiles that are over, or in all of them, and
+// forgets them.
+func (q *quiet) left(now time.Time, all bool) (out []summary) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for m, s := range q.said {
+		if !all && now.Sub(s.at) < quietTime {
+			continue
+		}
+		if s.more > 0 {
+			out = append(out, summary{m, s.more})
+		}
+		delete(q.said, m)
+	}
+	if q.other > 0 {
+		out = append(out, summary{matter{text: "lines about other peers were left out"}, q.other})
+		q.other = 0
+	}
+	return out
 }

@@ -95,8 +95,9 @@ type run struct {
 	fail   context.CancelCauseFunc
 	emit   context.Context // outlives ctx by drain
 	memory memory
-	open   atomic.Int64 // connections
-	closed atomic.Int64 // connections that the end of ctx closed
+	turns  chan struct{} // taken by connections that emit a large buffer
+	open   atomic.Int64  // connections
+	closed atomic.Int64  // connections that the end of ctx closed
 }
 
 // endpoint is one bound address.
@@ -110,7 +111,7 @@ type endpoint struct {
 // Run implements source.Source. Events that were read, and what the kernel had
 // received, are still emitted after ctx ended, for a few seconds at most.
 func (s *Source) Run(ctx context.Context, log source.Log) error {
-	r := &run{Source: s, log: log}
+	r := &run{Source: s, log: log, turns: make(chan struct{}, largeTurns)}
 	r.ctx, r.fail = context.WithCancelCause(ctx)
 	defer r.fail(nil)
 	emit, stopEmit := context.WithCancel(context.WithoutCancel(ctx))
@@ -122,7 +123,10 @@ func (s *Source) Run(ctx context.Context, log source.Log) error {
 		return err
 	}
 	log.Ready()
+	r.env.Meter.Add("udp_dropped", 0) // an alert can tell 0 from not there
 	var serving sync.WaitGroup
+	serving.Go(r.summarise)
+	defer func() { r.tell(r.quiet.left(time.Now(), true)) }()
 	for _, e := range ends {
 		serving.Go(e.serve)
 	}
@@ -184,17 +188,38 @@ func (r *run) allowed(peer netip.Addr, n uint64) bool {
 	return false
 }
 
-// warn logs a line about a peer, unless the same was said of it a short while ago.
+// warn logs a line about a peer. When the same is said of it very often, summarise tells
+// how often instead.
 func (r *run) warn(peer netip.Addr, text string, args ...any) {
-	ok, repeated := r.quiet.pass(peer, text, time.Now())
-	if !ok {
+	if !r.quiet.pass(peer, text, time.Now()) {
 		return
 	}
 	if peer.IsValid() {
 		args = append([]any{"peer", peer}, args...)
 	}
-	if repeated > 0 {
-		args = append(args, "repeated", repeated)
-	}
 	r.env.Log.Warn(text, args...)
+}
+
+// summarise logs what warn left out, until the run ends.
+func (r *run) summarise() {
+	tick := time.NewTicker(quietTime)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case now := <-tick.C:
+			r.tell(r.quiet.left(now, false))
+		}
+	}
+}
+
+func (r *run) tell(left []summary) {
+	for _, s := range left {
+		if s.peer.IsValid() {
+			r.env.Log.Warn(s.text, "peer", s.peer, "times_more", s.times)
+		} else {
+			r.env.Log.Warn(s.text, "times_more", s.times)
+		}
+	}
 }
