@@ -191,7 +191,7 @@ func checkHostile(t *testing.T, dir string, apis []*hostile, kills int) string {
 			real[state{e.ID, e.Version}] = e.Handed
 		}
 		stored := map[state]int{}
-		s, err := spool.Open(filepath.Join(dir, "state", "sources", h.name), spool.Options{})
+		s, err := spool.Open(filepath.Join(dir, "state", "sources", h.name), spool.Options{Keep: 24 * time.Hour}) // it removes nothing
 		require.NoError(t, err)
 		for e, err := range s.Range(time.Time{}, time.Time{}) {
 			require.NoError(t, err)
