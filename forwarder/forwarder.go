@@ -238,14 +238,17 @@ func (f *Forwarder) setBase(src *sourceState) {
 
 // Run works until ctx ends, then shuts down within the configured grace: sources
 // first, then lanes, which finish the batch they are at. ready, if not nil, is called
-// once when every source is reading or has failed for the first time. What is not
-// delivered by then stays on disk. Run closes the forwarder; it can run only once.
+// once when every source that listens does. One that fails before it ever did so ends Run
+// with its error; one that fails later is started again and again. What is not delivered
+// stays on disk. Run closes the forwarder; it can run only once.
 func (f *Forwarder) Run(ctx context.Context, ready func()) error {
 	defer func() {
 		if err := f.close(); err != nil {
 			f.log.Error("closing", "err", err)
 		}
 	}()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	// Sources stop when ctx ends; lanes get the grace to finish the batch in hand.
 	laneCtx, stopLanes := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLanes()
@@ -267,7 +270,11 @@ func (f *Forwarder) Run(ctx context.Context, ready func()) error {
 	for _, s := range f.sources {
 		sources.Go(func() { s.supervise(ctx, f.log.With("source", s.name)) })
 	}
-	if f.awaitSources(ctx) && ready != nil {
+	failed := f.awaitSources(ctx)
+	switch {
+	case failed != nil:
+		stop()
+	case ctx.Err() == nil && ready != nil:
 		ready()
 	}
 	<-ctx.Done()
@@ -277,19 +284,32 @@ func (f *Forwarder) Run(ctx context.Context, ready func()) error {
 	sources.Wait()
 	lanes.Wait()
 	f.log.Info("stopped")
-	return nil
+	return failed
 }
 
-func (f *Forwarder) awaitSources(ctx context.Context) bool {
+// awaitSources waits until every source that listens does. One that fails before it has
+// listened at all (its port is taken, say) is a failure of the start: a forwarder that says
+// that it is ready while senders find nobody loses their events in silence. A source that
+// asks others loses nothing while they do not answer, and is not waited for.
+func (f *Forwarder) awaitSources(ctx context.Context) error {
 	for _, s := range f.sources {
+		if _, listens := s.source.(listener); !listens {
+			continue
+		}
 		select {
 		case <-s.first:
 		case <-ctx.Done():
-			return false
+			return nil
+		}
+		if now := s.current(); !now.up && ctx.Err() == nil {
+			return fmt.Errorf("source %s cannot start: %s", s.name, now.why)
 		}
 	}
-	return true
+	return nil
 }
+
+// listener is a source that listens, and says where.
+type listener interface{ Addrs() []string }
 
 // superviseLane runs a lane until laneCtx ends, or, once stop has ended, until the
 // batch in hand is settled. A disk that fails is a change of state and tried again.

@@ -60,6 +60,9 @@ every vendor through its real way in, stand in for the APIs that are polled, and
 it in each format. Ends with the accounting line.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.output != "text" {
+				return usage("demo prints what a collector got, not objects; -o %s is not for it", a.output)
+			}
 			ctx, stop := signals(cmd.Context())
 			defer stop()
 			return d.play(ctx)

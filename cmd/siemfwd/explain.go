@@ -147,8 +147,12 @@ func split(v kit.Vendor, body []byte, each func(data []byte) error) error {
 			add(body)
 		}
 	case kit.Values:
-		if err := kit.SplitValues(body, add); err != nil {
-			return fmt.Errorf("JSON: %w", err)
+		n := 0
+		err := kit.SplitValues(body, func(value []byte) { n++; add(value) })
+		if err != nil && n == 0 {
+			add(bytes.TrimRight(body, "\r\n")) // one event that nobody can read, as in a listener
+		} else if err != nil {
+			return fmt.Errorf("JSON behind %s: %w", plural(n, "event"), err)
 		}
 	default:
 		for line := range bytes.Lines(body) {

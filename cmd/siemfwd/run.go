@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ func runCommand(a *app) *cobra.Command {
 				return usage("%v", err)
 			}
 			cfg, problems := forwarder.Load(a.config, forwarder.Strict)
-			problems.Print(a.err, false)
+			a.printProblems(problems)
 			if problems.Err() != nil {
 				return exit(exitConfig, nil)
 			}
@@ -66,6 +67,14 @@ func signals(ctx context.Context) (context.Context, context.CancelFunc) {
 		os.Exit(exitFailed)
 	}()
 	return ctx, func() { signal.Stop(ch); cancel() }
+}
+
+// printProblems prints what a command found on its way; with -q only errors.
+func (a *app) printProblems(ps config.Problems) {
+	if a.quiet {
+		ps = slices.DeleteFunc(slices.Clone(ps), func(p config.Problem) bool { return p.Severity != config.Error })
+	}
+	_ = ps.Print(a.err, false)
 }
 
 func summary(cfg *config.Config) string {

@@ -26,18 +26,20 @@ print what was sent, what came of it and how long it took. The running forwarder
 not involved. siemfwd list samples shows the samples.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if sample == "" {
+				return usage("--sample is missing; siemfwd list samples")
+			}
 			return a.send(cmd.Context(), args[0], sample, timeout)
 		},
 	}
 	cmd.Flags().StringVar(&sample, "sample", "", "the sample, VENDOR/NAME")
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "give up after this long")
-	_ = cmd.MarkFlagRequired("sample")
 	return cmd
 }
 
 func (a *app) send(ctx context.Context, sinkName, sampleName string, timeout time.Duration) error {
 	cfg, problems := forwarder.Load(a.config, forwarder.Strict)
-	problems.Print(a.err, false)
+	a.printProblems(problems)
 	if problems.Err() != nil {
 		return exit(exitConfig, nil)
 	}

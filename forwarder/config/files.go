@@ -51,7 +51,7 @@ func read(path string, most int64) ([]File, Problems) {
 		files = append(files, File{name, b})
 	}
 	if len(files) == 0 && problems.Err() == nil {
-		problems = append(problems, Problem{File: path, Text: "no *.yaml in this folder", Hint: "siemfwd init writes a first configuration; -c names another place"})
+		problems = append(problems, Problem{File: path, Text: "no *.yaml in this folder", Hint: "-c names another place; the README has a first configuration"})
 	}
 	return files, problems
 }
@@ -71,7 +71,7 @@ func unreadable(path string, err error) Problem {
 	var cause *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		p.Text, p.Hint = "no such file or folder", "siemfwd init writes a first configuration; -c names another place"
+		p.Text, p.Hint = "no such file or folder", "-c names another place; the README has a first configuration"
 	case errors.Is(err, fs.ErrPermission):
 		p.Text, p.Hint = "this user may not read it", "the service's user and group can"
 	case errors.As(err, &cause):

@@ -201,7 +201,7 @@ func (l *loader) noText(files []File) {
 	t := l.files[0]
 	line, col := t.within(1, 1)
 	l.problems = append(l.problems, Problem{File: t.name, Line: line, Col: col, Text: text,
-		Hint: "write sources: and sinks:; siemfwd init writes a first configuration", src: t, width: 1})
+		Hint: "write sources: and sinks:; the README has a first configuration", src: t, width: 1})
 }
 
 // report notes a problem with a value.
