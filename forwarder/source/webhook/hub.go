@@ -135,6 +135,7 @@ func (s *Source) Run(ctx context.Context, log source.Log) error {
 	var judging sync.WaitGroup
 	judging.Go(func() { s.gate.Run(r.ctx) }) // until requests in hand are answered
 	s.setBound(l.url())
+	s.env.Log.Info("listening", "address", l.url())
 	log.Ready()
 	select {
 	case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -107,10 +108,12 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
+// all returns the lines but those that say where it listens.
 func (l *lines) all() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.FieldsFunc(l.buf.String(), func(r rune) bool { return r == '\n' })
+	all := strings.FieldsFunc(l.buf.String(), func(r rune) bool { return r == '\n' })
+	return slices.DeleteFunc(all, func(s string) bool { return strings.Contains(s, "msg=listening ") })
 }
 
 func (l *lines) with(words string) (n int) {
