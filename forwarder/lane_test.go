@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,11 +26,11 @@ const (
 )
 
 // renderer is a lane without disk and network: what it costs to read and render.
-func renderer(t testing.TB, vendor, format string, raws ...string) (*lane, *spool.Run) {
+func renderer(t testing.TB, vendor, format, header string, raws ...string) (*lane, *spool.Run) {
 	t.Helper()
 	v, ok := parsers.ByName(vendor)
 	require.True(t, ok)
-	f, err := formatters.New(format, formatters.Options{Header: "rfc5424", Facility: 16, Host: "siemfwd-host", SDID: "siemfwd@32473", App: "siemfwd"})
+	f, err := formatters.New(format, formatters.Options{Header: header, Facility: 16, Host: "siemfwd-host", SDID: "siemfwd@32473", App: "siemfwd"})
 	require.NoError(t, err)
 	l := &lane{source: &sourceState{intake: &intake{name: "casb", warnings: map[string]uint64{}}}, vendor: v, format: f,
 		log: slog.New(slog.NewTextHandler(io.Discard, nil))}
@@ -43,7 +44,7 @@ func renderer(t testing.TB, vendor, format string, raws ...string) (*lane, *spoo
 
 func TestALaneAllocatesNothingPerEvent(t *testing.T) {
 	for _, format := range []string{"cef", "json"} {
-		l, run := renderer(t, "skyhigh", format, anomaly, audit)
+		l, run := renderer(t, "skyhigh", format, "rfc5424", anomaly, audit)
 		l.render(run)
 		require.Len(t, l.items, 64)
 		assert.Contains(t, string(l.items[0].Payload), "ANO-94483")
@@ -53,9 +54,9 @@ func TestALaneAllocatesNothingPerEvent(t *testing.T) {
 }
 
 func BenchmarkLane(b *testing.B) {
-	for _, format := range []string{"cef", "rfc5424", "json"} {
-		b.Run("skyhigh to "+format, func(b *testing.B) {
-			l, run := renderer(b, "skyhigh", format, anomaly, audit)
+	for _, to := range [][2]string{{"cef", ""}, {"cef", "rfc5424"}, {"rfc5424", ""}, {"json", ""}} {
+		b.Run(strings.TrimSuffix("skyhigh to "+to[0]+" behind "+to[1], " behind "), func(b *testing.B) {
+			l, run := renderer(b, "skyhigh", to[0], to[1], anomaly, audit)
 			size := 0
 			for _, e := range run.Entries {
 				size += len(e.Data)
