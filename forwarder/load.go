@@ -71,23 +71,17 @@ func Decide(c *config.Sink, r *record.Record) string {
 	if err != nil {
 		return err.Error()
 	}
-	for i, cond := range f.When {
-		if !cond.Match(r) {
-			return fmt.Sprintf("%s does not hold (%s)", c.When[i].Text, c.When[i].Pos)
-		}
+	pass, by := f.Decide(r)
+	switch {
+	case pass:
+		return ""
+	case by.By == when.ByWhen:
+		t := c.When[by.Index]
+		return fmt.Sprintf("%s does not hold (%s)", t.Text, t.Pos)
 	}
-	for i, list := range f.Drop {
-		holds := len(list) > 0
-		for _, cond := range list {
-			holds = holds && cond.Match(r)
-		}
-		if holds {
-			var words []string
-			for _, t := range c.Drop[i] {
-				words = append(words, t.Text)
-			}
-			return fmt.Sprintf("dropped by [%s] (%s)", strings.Join(words, ", "), c.Drop[i][0].Pos)
-		}
+	var words []string
+	for _, t := range c.Drop[by.Index] {
+		words = append(words, t.Text)
 	}
-	return ""
+	return fmt.Sprintf("dropped by [%s] (%s)", strings.Join(words, ", "), c.Drop[by.Index][0].Pos)
 }
