@@ -79,11 +79,17 @@ type daemon struct {
 // start runs a forwarder with one syslog source "in" (vendor text) and the given sinks.
 func start(t *testing.T, dir string, sinks map[string]sink.Sink) *daemon {
 	t.Helper()
+	return startWith(t, dir, "format: raw", sinks)
+}
+
+// startWith is start with the keys of every sink.
+func startWith(t *testing.T, dir, keys string, sinks map[string]sink.Sink) *daemon {
+	t.Helper()
 	var y strings.Builder
 	fmt.Fprintf(&y, "state: %s\nhttp: {listen: \"\"}\nshutdown_grace: 2s\n", filepath.Join(dir, "state"))
 	y.WriteString("sources:\n  in: {type: syslog, vendor: text, listen: [\"tcp://127.0.0.1:0\"]}\nsinks:\n")
 	for name := range sinks {
-		fmt.Fprintf(&y, "  %s: {type: stdout, format: raw}\n", name)
+		fmt.Fprintf(&y, "  %s: {type: stdout, %s}\n", name, keys)
 	}
 	path := filepath.Join(dir, "siemfwd.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(y.String()), 0o600))
@@ -249,6 +255,23 @@ func TestARestartGoesOnWhereItStopped(t *testing.T) {
 	assert.EqualValues(t, 500, st.Sources[0].Received, "received begins with what was waiting")
 	assert.Empty(t, a.taken())
 	assert.Equal(t, numbered(0, 500), b.taken())
+}
+
+func TestAnEventThatCannotBeRenderedIsADeadLetter(t *testing.T) {
+	out := &script{}
+	d := startWith(t, t.TempDir(), "format: json, max_size: 20B", map[string]sink.Sink{"out": out})
+	defer d.end()
+	d.send("one", "two")
+	st := d.eventually("settled", func(st control.Status) bool { return laneOf(st, "out").Dead == 2 })
+	assert.Zero(t, laneOf(st, "out").Filtered)
+	assert.Empty(t, out.taken())
+	var raws []string
+	for letter, err := range d.dead.All(time.Time{}) {
+		require.NoError(t, err)
+		assert.Contains(t, letter.Reason, "cannot be rendered")
+		raws = append(raws, string(letter.Raw))
+	}
+	assert.Equal(t, []string{"one", "two"}, raws)
 }
 
 func TestShutdownEndsWithinTheGraceWhenASinkHangs(t *testing.T) {

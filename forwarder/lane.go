@@ -46,6 +46,11 @@ type lane struct {
 	items   []sink.Item
 	opened  uint64        // index of the cursor when the lane was made
 	passed  int           // entries of the run that are settled
+	next    int           // the first item that is not
+	held    bool          // the run is not settled: pass goes on with it after a failure
+	buried  []int         // entries of the run that cannot be rendered, in order
+	why     error         // that the last of them cannot
+	graves  int           // how many of them are among the dead letters
 	skipped spool.Skipped // that was logged
 
 	mu    sync.Mutex
@@ -58,6 +63,7 @@ type span struct {
 	from, to       int
 	keyFrom, keyTo int
 	entry          int
+	when           record.Time
 }
 
 // tally is what became of the events a lane has settled. With what its reader says of
@@ -88,28 +94,32 @@ func (l *lane) account() account {
 // pass runs the lane until stop ends and the batch in hand is settled, or ctx ends.
 func (l *lane) pass(ctx, stop context.Context) error {
 	for {
-		limits := spool.Limits{Events: runEvents, Bytes: runBytes}
-		if err := l.reader.Next(stop, &l.run, limits); err != nil {
-			if stop.Err() != nil {
-				return nil
+		if !l.held {
+			limits := spool.Limits{Events: runEvents, Bytes: runBytes}
+			if err := l.reader.Next(stop, &l.run, limits); err != nil {
+				if stop.Err() != nil {
+					return nil
+				}
+				return fmt.Errorf("spool of %s: %w", l.source.name, err)
 			}
-			return fmt.Errorf("spool of %s: %w", l.source.name, err)
+			l.noteSkipped()
+			l.passed, l.next, l.held = 0, 0, true
+			l.render(&l.run)
 		}
-		l.noteSkipped()
-		l.passed = 0
-		l.render(&l.run)
 		if err := l.deliver(ctx, stop); err != nil {
 			if stop.Err() != nil {
 				return nil
 			}
 			return err
 		}
+		l.held = false
 	}
 }
 
 // render parses, filters and formats every entry of the run into the lane's buffers.
 func (l *lane) render(run *spool.Run) {
 	l.out, l.spans = l.out[:0], l.spans[:0]
+	l.buried, l.graves = l.buried[:0], 0
 	for i := range run.Entries {
 		e := &run.Entries[i]
 		if !l.read(e) {
@@ -121,11 +131,12 @@ func (l *lane) render(run *spool.Run) {
 			l.rec.Reset()
 			l.unreadable(e, fmt.Errorf("render: %w", err))
 			if out, err = l.format.Append(l.out, &l.rec); err != nil {
+				l.buried, l.why = append(l.buried, i), err
 				continue
 			}
 		}
 		l.out = out
-		s := span{from: from, to: len(l.out), entry: i}
+		s := span{from: from, to: len(l.out), entry: i, when: l.rec.When()}
 		if l.keyed {
 			s.keyFrom = len(l.out)
 			l.out = l.rec.AppendUID(l.out)
@@ -135,10 +146,9 @@ func (l *lane) render(run *spool.Run) {
 	}
 	l.items = l.items[:0]
 	for _, s := range l.spans {
-		e := &run.Entries[s.entry]
 		l.items = append(l.items, sink.Item{
 			Payload: l.out[s.from:s.to:s.to], Key: l.out[s.keyFrom:s.keyTo:s.keyTo],
-			Source: l.source.name, Time: e.Time,
+			Source: l.source.name, Time: s.when.Go(),
 		})
 	}
 }
@@ -229,30 +239,32 @@ func asText(r *record.Record, data []byte, err error) {
 // a dead letter, and commits the cursor behind each that is. It returns an error only
 // when ctx ends, when a Send fails after stop has ended, or when the disk fails.
 func (l *lane) deliver(ctx, stop context.Context) error {
-	next := 0 // first item not settled
+	if err := l.buryUnrendered(ctx); err != nil {
+		return err
+	}
 	size := len(l.items)
 	wait := backoff{first: 250 * time.Millisecond, most: 30 * time.Second}
-	for next < len(l.items) {
-		n := l.sink.cut(l.items[next:], size)
+	for l.next < len(l.items) {
+		n := l.sink.cut(l.items[l.next:], size)
 		began := time.Now()
-		err := l.sink.send(ctx, l.items[next:next+n])
+		err := l.sink.send(ctx, l.items[l.next:l.next+n])
 		var rejected *sink.Rejected
 		var busy *sink.Busy
 		switch {
 		case err == nil:
 			l.sink.took(began)
-			if err := l.settle(ctx, next, n, nil, nil); err != nil {
+			if err := l.settle(ctx, l.next, n, nil, nil); err != nil {
 				return err
 			}
-			next, size = next+n, min(len(l.items), 2*size)
+			l.next, size = l.next+n, min(len(l.items), 2*size)
 			wait.reset()
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.As(err, &rejected) && (rejected.Index != nil || n == 1):
-			if err := l.settle(ctx, next, n, rejected.Index, rejected.Reason); err != nil {
+			if err := l.settle(ctx, l.next, n, rejected.Index, rejected.Reason); err != nil {
 				return err
 			}
-			next += n
+			l.next += n
 		case errors.As(err, &rejected):
 			size = (n + 1) / 2
 		case errors.As(err, &busy):
@@ -315,9 +327,26 @@ func (l *lane) advance(last int, delivered, dead uint64) error {
 	if err := l.reader.Commit(l.run.Entries[last].Pos); err != nil {
 		return fmt.Errorf("cursor of %s in the spool of %s: %w", l.sink.name, l.source.name, err)
 	}
+	for len(l.buried) > 0 && l.buried[0] <= last {
+		l.buried, l.graves = l.buried[1:], l.graves-1
+		dead++
+	}
 	l.tally.delivered += delivered
 	l.tally.dead += dead
 	l.tally.filtered += n - delivered - dead
+	return nil
+}
+
+// buryUnrendered keeps the events of the run that no text can be made of (the sink's
+// max_size leaves no room, say) among the dead letters, before the cursor passes them.
+func (l *lane) buryUnrendered(ctx context.Context) error {
+	for l.graves < len(l.buried) {
+		e := &l.run.Entries[l.buried[l.graves]]
+		if err := l.sink.bury(ctx, l.source.name, e, nil, fmt.Errorf("cannot be rendered: %w", l.why)); err != nil {
+			return err
+		}
+		l.graves++
+	}
 	return nil
 }
 
