@@ -34,39 +34,12 @@ type Limits struct{ Events, Bytes int }
 // Limiter is a Sink with bounds of its own.
 type Limiter interface{ Limits() Limits }
 
-// Progress is how far a Confirmer has come within its session.
-type Progress struct {
-	// Session tells one connection (or channel) from the next. What a session took and
-	// did not confirm before it ended is to be sent again.
-	Session uint64
-	// Taken is how many items Send took in this session: those of every Send that
-	// returned nil, less those in a *Rejected.
-	Taken uint64
-	// Confirmed is how many of them, counted from the first, the receiver has for good.
-	Confirmed uint64
-	// Changed is closed when any of the above is no longer so.
-	Changed <-chan struct{}
-}
-
-// Confirmer is a Sink that learns only after Send that the receiver has the items:
-// Send hands over in order, and a lane's cursor moves only to what is confirmed. It
-// keeps no payload for that: a session that ends is a new Session in Progress, and
-// its lanes read the rest from the log again. Send blocks, until ctx ends, while more is
-// unconfirmed than the sink allows.
-type Confirmer interface {
-	Sink
-	// Progress may be called at any time by any goroutine.
-	Progress() Progress
-	// Settle tries, until ctx ends, to have everything confirmed that was taken,
-	// and ends the session. It is called once, after the last Send and before Close.
-	Settle(ctx context.Context)
-}
-
 // Rejected says that the receiver will never take some items: they become dead
 // letters. Index lists them; nil means all, and that the receiver did not say which.
 type Rejected struct {
 	Index  []int
 	Reason error
+	Answer string // the receiver's own words, as far as they matter and hold no secret
 }
 
 // Error tells how many were refused and why.
