@@ -140,6 +140,9 @@ const demoPolled = 12
 func (d *demo) startAPIs() error {
 	d.apis = map[string]simulated{}
 	for _, k := range simulate.Kinds() {
+		if len(k.Login) == 0 {
+			continue
+		}
 		api, err := k.Start(simulate.Options{Seed: 1, Events: demoPolled, Start: time.Now().Add(-2 * time.Minute), For: time.Minute, PageSize: 5})
 		if err != nil {
 			return fmt.Errorf("API of %s: %w", k.Vendor, err)

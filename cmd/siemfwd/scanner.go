@@ -185,12 +185,14 @@ func (s *sinksCommands) deleteCommand() *cobra.Command {
 
 func (s *sinksCommands) ensureCommand() *cobra.Command {
 	var w sinksapi.Wanted
+	var source string
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "ensure --name NAME --url URL", Short: "Make sure that a webhook sink exists and points to a URL", Args: cobra.NoArgs,
+		Use: "ensure --url URL", Short: "Make sure that a webhook sink exists and points to a URL", Args: cobra.NoArgs,
 		Long: `Make sure that a webhook sink exists and points to a URL. When that is so, nothing is
 written; so it may be run again and again. The sink is known by the end of its
-description, managed-by=siemfwd;id=INSTANCE, or by its URL.`,
+description, managed-by=siemfwd;id=INSTANCE, or by its URL. It is the same sink that a
+register: block of the webhook source --source keeps, on this host.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w.TenantID = s.tenant
 			switch {
@@ -207,14 +209,23 @@ description, managed-by=siemfwd;id=INSTANCE, or by its URL.`,
 			if w.URL, err = urlOf(w.URL); err != nil {
 				return err
 			}
+			if w.Instance == "" {
+				host, err := os.Hostname()
+				if err != nil {
+					return err
+				}
+				w.Instance = host + "/" + source
+			}
+			w.Instance = sinksapi.InstanceOf(w.Instance)
 			return s.with(func(c *sinksapi.Client) error { return s.ensure(cmd.Context(), c, w) })
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&w.Name, "name", "", "name of the sink")
+	f.StringVar(&w.Name, "name", sinksapi.DefaultName, "name of the sink")
 	f.StringVar(&w.URL, "url", "", "what alerts are posted to, or where that stands: `URL|env:NAME|file:PATH|cred:NAME`")
-	f.StringVar(&w.Description, "description", "Alerts for siemfwd.", "description of the sink")
-	f.StringVar(&w.Instance, "instance", "siemfwd", "tells this owner's sink from those of others")
+	f.StringVar(&w.Description, "description", sinksapi.DefaultDescription, "description of the sink")
+	f.StringVar(&source, "source", "scanner", "`NAME` of the webhook source that takes the alerts")
+	f.StringVar(&w.Instance, "instance", "", "tells this owner's sink from those of others; default: HOST/SOURCE, as the service has it")
 	f.BoolVar(&w.Adopt, "adopt", false, "take over a sink of the name that points elsewhere")
 	f.BoolVar(&w.Recreate, "recreate", false, "replace a sink of the name that is no webhook")
 	f.BoolVar(&yes, "yes", false, "really")

@@ -1,78 +1,87 @@
 package main
 
 import (
-	"encoding/json"
+	"bytes"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/siemfwd/siemfwd/forwarder/control"
+	"github.com/siemfwd/siemfwd/forwarder/simulate"
 )
 
 // scannerAPI starts an Event Sinks API for a script, which finds it where the command
-// looks. It takes the key sk-c4n4ry.
+// looks.
 func scannerAPI(env *testscript.Env) error {
-	type object = map[string]any
-	var mu sync.Mutex
-	var sinks []object
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		answer := func(status int, v any) {
-			w.WriteHeader(status)
-			_ = json.NewEncoder(w).Encode(v)
-		}
-		if r.Header.Get("Authorization") != "Bearer sk-c4n4ry" {
-			answer(401, object{"error": "unauthorized"})
-			return
-		}
-		var in object
-		_ = json.NewDecoder(r.Body).Decode(&in)
-		set := func(s object) {
-			for _, k := range []string{"tenant_id", "name", "description"} {
-				if v, ok := in[k]; ok {
-					s[k] = v
-				}
-			}
-			if args, ok := in["event_sink_args"].(object); ok {
-				for typ := range args {
-					s["event_sink_type"], s["configuration"] = typ, args
-				}
-			}
-			answer(200, object{"event_sink": s})
-		}
-		id := strings.TrimPrefix(r.URL.Path, "/v1/event_sink/")
-		if id == r.URL.Path {
-			if r.Method == http.MethodGet {
-				answer(200, object{"data": object{"event_sinks": append([]object{}, sinks...)}, "pagination": nil})
-				return
-			}
-			s := object{"id": fmt.Sprintf("sink-%d", len(sinks)+1), "created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:05Z"}
-			sinks = append(sinks, s)
-			set(s)
-			return
-		}
-		for i, s := range sinks {
-			switch {
-			case s["id"] != id:
-			case r.Method == http.MethodDelete:
-				sinks = append(sinks[:i:i], sinks[i+1:]...)
-				answer(200, object{"id": id, "tenant_id": s["tenant_id"]})
-				return
-			default:
-				set(s)
-				return
-			}
-		}
-		answer(404, object{"error": "not found"})
-	}))
-	env.Defer(server.Close)
-	env.Setenv("SCANNER_BASE_URL", server.URL)
+	api, err := simulate.Scanner(simulate.Options{Seed: 1})
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { _ = api.Close() })
+	env.Setenv("SCANNER_BASE_URL", api.URL)
+	env.Setenv("SCANNER_TENANT_ID", simulate.Tenant)
 	return nil
+}
+
+// A webhook source with a register block makes its sink once: neither a restart nor
+// the command, which is for the same sink, writes again.
+func TestRegisteringASourceIsRepeatedWithoutWrites(t *testing.T) {
+	api, err := simulate.Scanner(simulate.Options{Seed: 1})
+	require.NoError(t, err)
+	defer api.Close()
+	calls := func() (reads, writes int) {
+		for _, c := range api.Calls() {
+			require.Equal(t, 200, c.Status, "%+v", c)
+			if c.Method == http.MethodGet {
+				reads++
+			} else {
+				writes++
+			}
+		}
+		return reads, writes
+	}
+	const target = "https://hooks.example.com/hooks/scanner/3f1c"
+	p := startProcess(t, t.TempDir(), fmt.Sprintf(`sources:
+  alerts:
+    type: webhook
+    vendor: scanner
+    listen: 127.0.0.1:0
+    path: /hooks/scanner/3f1c
+    auth: {type: none}
+    register: {base_url: "%s", tenant_id: %s, api_key: %s, url: "%s"}
+sinks:
+  out: {type: stdout, format: cef}
+`, api.URL, simulate.Tenant, simulate.Secret, target))
+	const made = 4 // a list, the write, and a look at what came of it
+	require.Eventually(t, func() bool { reads, writes := calls(); return reads+writes >= made }, time.Minute, time.Millisecond, "%s", p.log)
+	p.stop()
+	reads, writes := calls()
+	assert.Equal(t, 1, writes)
+	assert.Equal(t, made, reads+writes)
+	for round := range 3 {
+		p.start()
+		require.Eventually(t, func() bool { again, _ := calls(); return again > reads+round }, time.Minute, time.Millisecond, "%s", p.log)
+		p.until("up", func(st control.Status) bool { return st.Sources[0].Up })
+		p.stop()
+	}
+	again, writes := calls()
+	assert.Equal(t, 1, writes, "nothing is written again")
+	assert.Equal(t, reads+3, again, "one list a start")
+
+	t.Setenv("SCANNER_API_KEY", simulate.Secret)
+	var out, words bytes.Buffer
+	status := run(t.Context(), []string{"scanner", "sinks", "ensure", "--base-url", api.URL, "--tenant", simulate.Tenant,
+		"--source", "alerts", "--url", target, "--show-url"}, nil, &out, &words)
+	require.Zero(t, status, words.String())
+	assert.Equal(t, "nothing to do\n", words.String())
+	assert.Contains(t, out.String(), target)
+	_, writes = calls()
+	assert.Equal(t, 1, writes, "it is the same sink for the command")
 }
 
 func TestURLsAreShownWithoutWhatMayBeASecret(t *testing.T) {

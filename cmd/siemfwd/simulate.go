@@ -39,6 +39,9 @@ type simulated struct {
 	*simulate.API
 }
 
+// polled reports whether a source can poll it.
+func (a simulated) polled() bool { return len(a.kind.Login) > 0 }
+
 // source is a source that polls it, as one line of YAML without its end.
 func (a *simulated) source(name, secret string) string {
 	var b strings.Builder
@@ -70,10 +73,10 @@ func simulateCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Stand in for the products: their APIs and webhooks, on this machine",
-		Long: `Answer as the APIs of Check Point and Skyhigh do, and post webhooks, so that siemfwd
-run can be tried before there are credentials; configs/examples/simulated.yaml fits.
-It takes invented credentials, and listens on loopback only. At the end it tells what
-was handed out and how often it was asked.
+		Long: `Answer as the APIs of Check Point, Skyhigh and Scanner do, and post webhooks, so that
+siemfwd run can be tried before there are credentials; configs/examples/simulated.yaml
+fits. It takes invented credentials, and listens on loopback only. At the end it tells
+what was handed out and how often it was asked.
 
 --bad takes a list of:
 ` + badWords() + `  all            all of these, with Retry-After`,
@@ -87,7 +90,7 @@ was handed out and how often it was asked.
 	f := cmd.Flags()
 	s.listen = make([]string, len(simulate.Kinds()))
 	for i, k := range simulate.Kinds() {
-		f.StringVar(&s.listen[i], k.Vendor, fmt.Sprintf("127.0.0.1:%d", 9701+i), "`ADDRESS` of the API of "+k.Vendor+"; empty: none")
+		f.StringVar(&s.listen[i], k.Vendor, fmt.Sprintf("127.0.0.1:%d", 9701+i), "`ADDRESS` of the "+k.Doc+"; empty: none")
 	}
 	f.StringSliceVar(&s.send, "send", nil, "post samples to this webhook, `[VENDOR=]URL`; the vendor may be the end of the path")
 	f.StringVar(&s.token, "token", "", "bearer token of what is sent")
@@ -163,7 +166,7 @@ func (s *simulation) openAPIs(o simulate.Options) error {
 		s.apis = append(s.apis, simulated{k, api})
 	}
 	if len(s.apis)+len(s.senders) == 0 {
-		return usage("nothing to simulate: say --checkpoint, --skyhigh or --send")
+		return usage("nothing to simulate: say --checkpoint, --skyhigh, --scanner or --send")
 	}
 	return nil
 }
@@ -206,9 +209,20 @@ func (s *simulation) openSenders(o *simulate.Options, every time.Duration) error
 
 // introduce says how to reach what runs.
 func (s *simulation) introduce() {
+	for _, a := range s.apis {
+		if !a.polled() {
+			s.say("# The %s, with SIMULATED=%s in the environment:\n# siemfwd scanner sinks list --base-url %s --tenant %s --key env:SIMULATED",
+				a.kind.Doc, simulate.Secret, a.URL, simulate.Tenant)
+		}
+	}
+	if len(s.senders) == 0 && !slices.ContainsFunc(s.apis, simulated.polled) {
+		return
+	}
 	s.say("# As sources of siemfwd, with SIMULATED=%s in the environment:\nsources:", simulate.Secret)
 	for _, a := range s.apis {
-		s.say("%s, every: 10s, since: %s}", a.source(a.kind.Vendor, "${env:SIMULATED}"), s.past)
+		if a.polled() {
+			s.say("%s, every: 10s, since: %s}", a.source(a.kind.Vendor, "${env:SIMULATED}"), s.past)
+		}
 	}
 	for _, d := range s.senders {
 		if u, err := url.Parse(d.URL); err == nil {

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -41,7 +42,7 @@ type vendor interface {
 	// page answers a question for events.
 	page(a *API, r *http.Request, body []byte) answer
 	// other answers what is neither.
-	other(a *API, r *http.Request) answer
+	other(a *API, r *http.Request, body []byte) answer
 	// failure is an answer of status 200 that is none.
 	failure() answer
 	// stale makes all cursors bad.
@@ -57,6 +58,14 @@ type answer struct {
 }
 
 func text(status int, body string) answer { return answer{status, []byte(body)} }
+
+func asJSON(status int, v any) answer {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return answer{status: http.StatusInternalServerError}
+	}
+	return answer{status, body}
+}
 
 // now is the API's time.
 func (a *API) now() time.Time { return time.Now().Add(a.o.Skew).UTC() }
@@ -84,7 +93,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", a.now().Format(http.TimeFormat))
 	w.Header().Set("Content-Type", "application/json")
 	a.mu.Lock()
-	a.calls = append(a.calls, Call{At: time.Now(), Kind: a.vendor.kind(r.URL.Path)})
+	a.calls = append(a.calls, Call{At: time.Now(), Kind: a.vendor.kind(r.URL.Path), Method: r.Method})
 	n := len(a.calls) - 1
 	c := a.calls[n]
 	said := a.answer(&c, n, w.Header(), r, body)
@@ -97,6 +106,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-time.After(a.o.Faults.HangFor):
 		}
 		panic(http.ErrAbortHandler)
+	case "slow":
+		select {
+		case <-r.Context().Done():
+		case <-time.After(a.o.Faults.SlowFor):
+		}
 	case "cut":
 		if n%2 == 0 { // the connection ends; otherwise only the JSON does
 			w.Header().Set("Content-Length", strconv.Itoa(len(said.body)))
@@ -126,6 +140,9 @@ func (a *API) answer(c *Call, n int, h http.Header, r *http.Request, body []byte
 	default:
 		c.Fault = a.befalls(n)
 		said = a.data(c, n, h, r, body)
+		if c.Fault == "lost" {
+			said = text(http.StatusInternalServerError, `{"error":"the answer is lost"}`)
+		}
 	}
 	c.Status = said.status
 	return said
@@ -157,7 +174,7 @@ func (a *API) data(c *Call, n int, h http.Header, r *http.Request, body []byte) 
 	case c.Kind == "page":
 		return a.vendor.page(a, r, body)
 	}
-	return a.vendor.other(a, r)
+	return a.vendor.other(a, r, body)
 }
 
 // befalls draws what happens to call number n.
@@ -169,7 +186,7 @@ func (a *API) befalls(n int) string {
 		what  string
 	}{
 		{f.Throttle, "429"}, {f.Errors, "error"}, {f.Cut, "cut"}, {f.Hang, "hang"}, {f.Failures, "failure"},
-		{f.Revoke, "revoke"}, {f.Stale, "stale"},
+		{f.Revoke, "revoke"}, {f.Stale, "stale"}, {f.Lost, "lost"}, {f.Slow, "slow"},
 	} {
 		if x -= c.share; x < 0 {
 			return c.what

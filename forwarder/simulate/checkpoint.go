@@ -239,7 +239,7 @@ func (*checkPoint) event(b []byte, r *row) []byte {
 		time.Unix(0, r.at).UTC().Format("2006-01-02T15:04:05.000000+00:00"), n%5+1, what, n, who, actions)
 }
 
-func (v *checkPoint) other(a *API, r *http.Request) answer {
+func (v *checkPoint) other(a *API, r *http.Request, _ []byte) answer {
 	if said, bad := badID(a, r); bad {
 		return said
 	}

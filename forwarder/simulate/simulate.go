@@ -19,9 +19,10 @@ import (
 
 // The credentials that the simulated APIs take.
 const (
-	ClientID = "US:simulated"       // of Check Point
-	User     = "reader@example.net" // of Skyhigh
-	Secret   = "simulated"          // what belongs to either of them
+	ClientID = "US:simulated"                         // of Check Point
+	User     = "reader@example.net"                   // of Skyhigh
+	Tenant   = "00000000-0000-4000-8000-000000000001" // of Scanner; any other will do
+	Secret   = "simulated"                            // what belongs to any of them
 )
 
 // Options say what an API has and how it behaves. The zero Options is an API without
@@ -56,6 +57,9 @@ type Faults struct {
 	Hang       float64       // share of calls that are not answered for HangFor
 	HangFor    time.Duration // [1m]
 	Failures   float64       // share of calls answered 200 with a failure in the body
+	Lost       float64       // share of calls that are done and yet answered 500
+	Slow       float64       // share of answers that take SlowFor
+	SlowFor    time.Duration // [3s]
 	Revoke     float64       // share of calls at which all tokens end before their time
 	Stale      float64       // share of calls whose scrollId is good no more
 	Throttle   float64       // share of calls answered 429, and so are all others for RetryAfter
@@ -64,7 +68,8 @@ type Faults struct {
 	StableScroll bool // one scrollId for all pages of a walk; otherwise each has its own
 	EmptyEnd     bool // only an empty page ends a walk
 	Order        bool // events in the order of their time; otherwise Check Point's come in none
-	Bare         bool // answers of Skyhigh without envelope
+	Bare         bool // answers of Skyhigh and Scanner without envelope
+	SinkPages    bool // Scanner's event sinks come in pages, one in each
 	Pairs        bool // information as a list of keys and values
 	Endless      bool // nextStartTime in every answer of Skyhigh
 	NoZone       bool // nextStartTime without zone
@@ -75,9 +80,10 @@ type Faults struct {
 type Call struct {
 	At     time.Time // by this machine's clock
 	Kind   string    // login, page or other
-	Status int       // 0: it was not answered
-	Early  bool      // it came in spite of an earlier 429, before the time that one said
-	Fault  string    // what was done to it; "" for nothing
+	Method string
+	Status int    // 0: it was not answered
+	Early  bool   // it came in spite of an earlier 429, before the time that one said
+	Fault  string // what was done to it; "" for nothing
 }
 
 // Event is one state of one event, as the API has it.
@@ -91,15 +97,19 @@ type Event struct {
 // Kind is an API there is.
 type Kind struct {
 	Vendor string // the word after vendor:
+	Doc    string // what it is called
 	Start  func(Options) (*API, error)
-	Login  [][2]string // the keys of a source and their values; the last one is the Secret
+	// Login are the keys of a source that polls it and their values; the last one is the
+	// Secret. Empty: it hands out no events.
+	Login [][2]string
 }
 
 // Kinds are all of them.
 func Kinds() []Kind {
 	return []Kind{
-		{"checkpoint", CheckPoint, [][2]string{{"client_id", ClientID}, {"access_key", Secret}}},
-		{"skyhigh", Skyhigh, [][2]string{{"username", User}, {"password", Secret}}},
+		{"checkpoint", "API of Check Point Harmony Email & Collaboration", CheckPoint, [][2]string{{"client_id", ClientID}, {"access_key", Secret}}},
+		{"skyhigh", "API for incidents of Skyhigh Security", Skyhigh, [][2]string{{"username", User}, {"password", Secret}}},
+		{"scanner", "Event Sinks API of Scanner.dev", Scanner, nil},
 	}
 }
 
@@ -116,11 +126,20 @@ func Skyhigh(o Options) (*API, error) {
 	return start(o, true, &skyhigh{})
 }
 
+// Scanner starts Scanner.dev's Event Sinks API, which takes Secret as its key. It has no
+// sinks to begin with and no events; of the faults it has Errors, Lost, Cut, Hang, Slow,
+// Failures, Throttle, Bare and SinkPages.
+func Scanner(o Options) (*API, error) {
+	o.Events = 0
+	return start(o, false, &eventSinks{})
+}
+
 // start listens and serves.
 func start(o Options, moves bool, v vendor) (*API, error) {
 	o.PageSize = cmp.Or(o.PageSize, 100)
 	f := &o.Faults
-	f.MostLate, f.UpdateIn, f.HangFor = cmp.Or(f.MostLate, 8*time.Minute), cmp.Or(f.UpdateIn, time.Minute), cmp.Or(f.HangFor, time.Minute)
+	f.MostLate, f.UpdateIn = cmp.Or(f.MostLate, 8*time.Minute), cmp.Or(f.UpdateIn, time.Minute)
+	f.HangFor, f.SlowFor = cmp.Or(f.HangFor, time.Minute), cmp.Or(f.SlowFor, 3*time.Second)
 	address, err := loopback(cmp.Or(o.Listen, "127.0.0.1:0"))
 	if err != nil {
 		return nil, err

@@ -177,7 +177,7 @@ func (*skyhigh) incident(b []byte, r *row, pairs bool) []byte {
 		services[n%len(services)], modified, progress[r.state], time.Unix(0, r.created).UTC().Format(instants), modified)
 }
 
-func (*skyhigh) other(_ *API, r *http.Request) answer {
+func (*skyhigh) other(_ *API, r *http.Request, _ []byte) answer {
 	switch r.URL.Path {
 	case incidents + "queryIncidentGroups":
 		list, _ := json.Marshal(groups)

@@ -1,6 +1,7 @@
 package scanner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,8 @@ type registration struct {
 	APIKey      component.Secret `yaml:"api_key" required:"true" doc:"key that may manage event sinks"`
 	URL         string           `yaml:"url" required:"true" doc:"what Scanner posts to: this webhook as it is seen from the internet"`
 	Name        string           `yaml:"name" doc:"of the sink; default: siemfwd"`
-	Description string           `yaml:"description" doc:"of the sink; a word that marks it as ours is added"`
+	Description string           `yaml:"description" doc:"of the sink; a word that marks it as ours is added; default: Alerts for siemfwd."`
+	Instance    string           `yaml:"instance" doc:"the end of that word, which tells our sink from those of others; the same on several hosts behind one url; default: HOST/SOURCE"`
 	Adopt       bool             `yaml:"adopt" doc:"whether a webhook sink of the name that points elsewhere is taken over"`
 }
 
@@ -58,10 +60,8 @@ func openRegistrar(cfg any, owner string) (kit.Registrar, error) {
 		return nil, nil
 	}
 	g := *c.Register
-	if g.Name == "" {
-		g.Name = "siemfwd"
-	}
-	w := sinksapi.Wanted{TenantID: g.TenantID, Name: g.Name, Description: g.Description, URL: g.URL, Instance: instance(owner), Adopt: g.Adopt}
+	w := sinksapi.Wanted{TenantID: g.TenantID, Name: cmp.Or(g.Name, sinksapi.DefaultName), Description: cmp.Or(g.Description, sinksapi.DefaultDescription),
+		URL: g.URL, Instance: sinksapi.InstanceOf(cmp.Or(g.Instance, owner)), Adopt: g.Adopt}
 	conn := sinksapi.Config{BaseURL: g.BaseURL, Key: g.APIKey.Reveal()}
 	if _, err := sinksapi.Open(conn); err != nil {
 		return nil, err
@@ -81,16 +81,6 @@ func openRegistrar(cfg any, owner string) (kit.Registrar, error) {
 		keep, err = json.Marshal(out.State)
 		return outcome(&out), keep, err
 	}, nil
-}
-
-// instance is an owner as it may stand in a sink's description.
-func instance(owner string) string {
-	return strings.Map(func(c rune) rune {
-		if c <= ' ' || c == ';' || c == 0x7f {
-			return '_'
-		}
-		return c
-	}, owner)
 }
 
 // outcome says what came of it. What was only found says the same every time.

@@ -56,7 +56,7 @@ func TestRegister(t *testing.T) {
 	assert.Equal(t, "sink s-1 was created", said)
 	assert.NotContains(t, string(memo), "c4p")
 	assert.Equal(t, "siemfwd", sinks[0]["name"])
-	assert.Equal(t, "managed-by=siemfwd;id=my_host/scanner_1", sinks[0]["description"])
+	assert.Equal(t, "Alerts for siemfwd. managed-by=siemfwd;id=my_host/scanner_1", sinks[0]["description"])
 	for _, m := range [][]byte{memo, nil, []byte("junk")} {
 		calls = nil
 		said, keep, err := run(ctx, m)

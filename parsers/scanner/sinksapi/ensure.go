@@ -11,6 +11,22 @@ import (
 	"time"
 )
 
+// What a Wanted says when nobody says more, whoever asks.
+const (
+	DefaultName        = "siemfwd"
+	DefaultDescription = "Alerts for siemfwd."
+)
+
+// InstanceOf is the Instance that stands for an owner, such as HOST/SOURCE.
+func InstanceOf(owner string) string {
+	return strings.Map(func(c rune) rune {
+		if c <= ' ' || c == ';' || c == 0x7f {
+			return '_'
+		}
+		return c
+	}, owner)
+}
+
 // Wanted is the webhook sink that there shall be.
 type Wanted struct {
 	TenantID, Name, Description string
