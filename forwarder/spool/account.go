@@ -1,6 +1,9 @@
 package spool
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Skipped counts the events a reader will never get, since it was opened.
 type Skipped struct {
@@ -17,27 +20,60 @@ const (
 	damaged
 )
 
-// skip moves the position over events that will never come.
+// skip moves the position over events that will never come. Those it moved over before
+// Rewind are not counted again.
 func (r *Reader) skip(to uint64, why int) {
-	if to <= r.pos.Index {
+	from := r.pos.Index
+	if to <= from {
 		return
 	}
-	if n := to - r.pos.Index; why == expired {
+	r.pos.Index = to
+	n := to - from
+	if r.c != nil {
+		n = r.note(gap{from, to})
+	}
+	if why == expired {
 		r.skipped.Expired += n
-	} else {
-		r.skipped.Damaged += n
-		r.s.damage.lost(r.pos.Index, to, r.hurt)
+	} else if r.skipped.Damaged += n; n > 0 {
+		r.s.damage.lost(from, to, r.hurt)
 	}
 	r.hurt = false
-	g := gap{r.pos.Index, to}
-	r.pos.Index = to
 	if r.c == nil {
 		return
 	}
-	r.gaps = append(r.gaps, g)
-	if p := r.c.position(); p.Index == g.from {
+	if p := r.c.position(); p.Index == from {
 		r.commit(p)
 	}
+}
+
+// note adds g to the gaps, which are in order and do not touch, and returns how many
+// of its events were in none.
+func (r *Reader) note(g gap) (fresh uint64) {
+	fresh = g.to - g.from
+	all := g
+	i := len(r.gaps)
+	for i > 0 && r.gaps[i-1].to >= g.from {
+		i--
+	}
+	j := i
+	for ; j < len(r.gaps) && r.gaps[j].from <= g.to; j++ {
+		k := r.gaps[j]
+		fresh -= min(g.to, k.to) - max(g.from, k.from)
+		all.from, all.to = min(all.from, k.from), max(all.to, k.to)
+	}
+	r.gaps = slices.Replace(r.gaps, i, j, all)
+	return fresh
+}
+
+// passed reports whether index is in a gap: the reader has said that it will not come,
+// and it must not come all the same when it is read again.
+func (r *Reader) passed(index uint64) bool {
+	for _, g := range r.gaps {
+		if g.from <= index && index < g.to {
+			return true
+		}
+	}
+	return false
 }
 
 // expire takes note that events before first are removed.
@@ -84,6 +120,22 @@ func (r *Reader) commit(p Pos) {
 	}
 	r.c.move(p)
 	r.s.moved(before.Index, p.Index)
+	r.pos.Index = max(r.pos.Index, p.Index) // over a gap that was passed before Rewind
+}
+
+// Rewind goes back to where the last Commit left off: Next returns again what came
+// after it. What was skipped stays so, and is counted once. It is called by the
+// goroutine that calls Next. A reader without a name has no place to go back to.
+func (r *Reader) Rewind() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.c == nil {
+		return
+	}
+	if p := r.c.position(); p.Index < r.pos.Index {
+		r.leave()
+		r.pos = p
+	}
 }
 
 // Position is where the last Commit left off.

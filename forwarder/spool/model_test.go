@@ -48,6 +48,7 @@ func TestModel(t *testing.T) {
 			"emit":   m.emit,
 			"read":   m.read,
 			"commit": m.commit,
+			"rewind": m.rewind,
 			"reader": m.reader,
 			"reopen": m.reopen,
 			"remove": m.remove,
@@ -133,6 +134,12 @@ func (m *model) commit(t *rapid.T) {
 	require.NoError(t, p.r.Commit(e.Pos))
 	p.saved = max(p.saved, int(e.Index))
 	p.at = max(p.at, p.saved)
+}
+
+func (m *model) rewind(t *rapid.T) {
+	p := m.some(t)
+	p.r.Rewind()
+	p.at = p.saved
 }
 
 func (m *model) reopen(t *rapid.T) {

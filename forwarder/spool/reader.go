@@ -53,7 +53,7 @@ type Reader struct {
 	file    File
 	salt    uint32
 	gen     uint64 // changes when what a Run has buffered no longer fits
-	gaps    []gap  // skipped events between the cursor and pos
+	gaps    []gap  // skipped events behind the cursor, in order
 	skipped Skipped
 	oldest  Entry // cache of Waiting: its Index and Time
 	hurt    bool  // damaged octets were passed since the last event
@@ -112,6 +112,12 @@ func (s *Spool) Reader(name string, start Start) (*Reader, error) {
 // or reader or log are closed. Every frame is checked; damaged ones are left out
 // and counted. It does not allocate while the events are of the same size.
 func (r *Reader) Next(ctx context.Context, run *Run, max Limits) error {
+	return r.NextOr(ctx, run, max, nil)
+}
+
+// NextOr is Next, but for that it returns nil with an empty run when there is no event
+// and other is closed.
+func (r *Reader) NextOr(ctx context.Context, run *Run, max Limits, other <-chan struct{}) error {
 	run.Entries = run.Entries[:0]
 	if max.Events <= 0 {
 		max.Events = math.MaxInt
@@ -132,6 +138,8 @@ func (r *Reader) Next(ctx context.Context, run *Run, max Limits) error {
 		}
 		select {
 		case <-news:
+		case <-other:
+			return nil
 		case <-r.bye:
 		case <-ctx.Done():
 			return ctx.Err()
@@ -307,6 +315,11 @@ func (r *Reader) read(run *Run, max Limits, v view) {
 			if h.index >= v.stop {
 				r.skip(v.stop, damaged)
 				break
+			}
+			if len(r.gaps) > 0 && r.passed(h.index) {
+				r.skip(h.index+1, damaged)
+				off += int64(h.size)
+				continue
 			}
 			n := h.size - headerSize - h.extra
 			if len(run.Entries) > 0 && bytes+n > max.Bytes {
