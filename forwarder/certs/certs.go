@@ -1,5 +1,6 @@
-// Package certs reads the certificate files of a TLS listener, and reads them again
-// when they change. Files that cannot be used leave the former ones in force.
+// Package certs reads the certificate files of those who listen and those who connect,
+// and reads them again when they change. Files that cannot be used leave the former ones
+// in force.
 package certs
 
 import (
@@ -166,8 +167,11 @@ func (id *Identity) replace() (unsettled bool) {
 
 func (id *Identity) paths() []string { return []string{id.files.Cert, id.files.Key, id.files.ClientCA} }
 
-func (id *Identity) stat() (s [3]stamp) {
-	for i, path := range id.paths() {
+func (id *Identity) stat() [3]stamp { return stampsOf(id.paths()) }
+
+// stampsOf looks at up to three files.
+func stampsOf(paths []string) (s [3]stamp) {
+	for i, path := range paths {
 		if info, err := os.Stat(path); err == nil {
 			s[i] = stamp{info.ModTime(), info.Size()}
 		}
