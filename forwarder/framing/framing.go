@@ -1,6 +1,6 @@
 // Package framing finds messages in a stream of syslog octets, and makes such
-// streams: octet counting and non-transparent framing of RFC 6587, and the datagrams
-// of RFC 5426. It is a leaf: it imports only the standard library.
+// streams: octet counting and non-transparent framing of RFC 6587, the datagrams of
+// RFC 5426, and RELP. It is a leaf: it imports only the standard library.
 package framing
 
 import (
@@ -49,7 +49,7 @@ func ParseMode(word string) (Mode, bool) {
 	return Auto, false
 }
 
-// Kind is one of the three ways in which a stream can be wrong. It is an error, so
+// Kind is one of the ways in which a stream can be wrong. It is an error, so
 // that errors.Is finds it in an *Error.
 type Kind string
 
@@ -60,8 +60,11 @@ const (
 	// BadFrameLength is a length that RFC 6587 does not allow: a leading zero, more
 	// than ten digits or, in mode OctetCounting, something other than digits.
 	BadFrameLength Kind = "bad_frame_length"
-	// IncompleteFrame is a stream that ends inside a counted frame.
+	// IncompleteFrame is a stream that ends inside a counted frame, or a RELP frame.
 	IncompleteFrame Kind = "incomplete_frame"
+	// BadFrame is what is no RELP frame: its header cannot be read, or no line feed
+	// follows its data.
+	BadFrame Kind = "bad_frame"
 )
 
 // Error returns the kind's word.

@@ -16,6 +16,7 @@ type vector struct {
 	Record           struct {
 		Emit  json.RawMessage
 		Mode  string
+		TXNR  uint32
 		Input string `json:"input_hex"`
 	}
 	ExpectHex  string `json:"expect_hex"`
@@ -65,7 +66,7 @@ func emitVector(t *testing.T, v vector) {
 			d, _ := Datagram(msg, 65507)
 			out = append(out, d...)
 		case "relp":
-			t.Skip("RELP is not spoken yet")
+			out = AppendRELP(out, v.Record.TXNR, "syslog", msg)
 		default:
 			t.Fatalf("unknown mode %q", v.Record.Mode)
 		}
