@@ -22,6 +22,8 @@ var cases = []struct {
 	{"json with raw", "json", formatters.Options{Raw: true}},
 	{"json behind rfc5424", "json", formatters.Options{Header: "rfc5424"}},
 	{"raw", "raw", formatters.Options{}},
+	{"json for Splunk", "json", formatters.Options{HEC: &formatters.HEC{}}},
+	{"cef for Splunk", "cef", formatters.Options{HEC: &formatters.HEC{SourceType: "{vendor}", Index: "main"}}},
 }
 
 func BenchmarkAppend(b *testing.B) {

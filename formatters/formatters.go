@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/siemfwd/siemfwd/formatters/cef"
+	"github.com/siemfwd/siemfwd/formatters/hec"
 	"github.com/siemfwd/siemfwd/formatters/json"
 	"github.com/siemfwd/siemfwd/formatters/raw"
 	"github.com/siemfwd/siemfwd/formatters/rfc3164"
 	"github.com/siemfwd/siemfwd/formatters/rfc5424"
+	"github.com/siemfwd/siemfwd/formatters/tree"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 )
 
@@ -56,7 +58,16 @@ type Options struct {
 	// cut at its end, cef loses pairs, json loses raw and fields.
 	MaxSize int
 	Zone    *time.Location // of rfc3164 timestamps; nil is UTC
+	// HEC puts each event into an envelope of Splunk's HTTP Event Collector: one line of
+	// JSON, of which a request holds any number one after another. A json event stands
+	// in it as an object, with numbers Splunk can hold, every other as a string. MaxSize
+	// then bounds the event, not the envelope.
+	HEC *HEC
 }
+
+// HEC says what stands in the envelope of Splunk's HTTP Event Collector. Its Host,
+// FixedHost and JSON are set by New; a SourceType of "" is the format's own.
+type HEC = hec.Options
 
 // Info is one format, for people.
 type Info struct {
@@ -70,27 +81,30 @@ type Info struct {
 // themselves, body for those that may stand behind one.
 type format struct {
 	Info
-	header func(o Options) (header, error)
-	body   func(o Options, headed bool) body
+	header     func(o Options) (header, error)
+	body       func(o Options, headed bool) body
+	sourceType string // what Splunk calls it
+	object     bool   // what it renders is a JSON object
 }
 
 // table lists every format.
 var table = [...]format{
 	{
 		Info:   Info{RFC5424, "syslog message with the facts as structured data (RFC 5424)", false},
-		header: func(o Options) (header, error) { return new5424(o) },
+		header: func(o Options) (header, error) { return new5424(o) }, sourceType: "syslog",
 	},
 	{
 		Info:   Info{RFC3164, "syslog message the old way (RFC 3164)", false},
-		header: func(o Options) (header, error) { return new3164(o, o.App) },
+		header: func(o Options) (header, error) { return new3164(o, o.App) }, sourceType: "syslog",
 	},
 	{
 		Info: Info{"cef", "ArcSight Common Event Format, CEF:0", true},
-		body: func(Options, bool) body { return cef.Formatter{} },
+		body: func(Options, bool) body { return cef.Formatter{} }, sourceType: "cef",
 	},
 	{
-		Info: Info{"json", "the whole record as one line of JSON", true},
-		body: func(o Options, _ bool) body { return json.Formatter{Raw: o.Raw} },
+		Info:       Info{"json", "the whole record as one line of JSON", true},
+		body:       func(o Options, _ bool) body { return json.Formatter{Raw: o.Raw, Numbers: numbers(o)} },
+		sourceType: "_json", object: true,
 	},
 	{
 		Info: Info{"raw", "what was received, unchanged", false},
@@ -113,7 +127,12 @@ func Names() []Info {
 func New(name string, o Options) (Formatter, error) {
 	for i := range table {
 		if table[i].Name == name {
-			return build(&table[i], withDefaults(o))
+			o = withDefaults(o)
+			f, err := build(&table[i], o)
+			if err != nil || o.HEC == nil {
+				return f, err
+			}
+			return envelope(&table[i], f, o)
 		}
 	}
 	names := make([]string, len(table))
@@ -121,6 +140,28 @@ func New(name string, o Options) (Formatter, error) {
 		names[i] = table[i].Name
 	}
 	return nil, fmt.Errorf("format %q: unknown, want one of %s", name, strings.Join(names, ", "))
+}
+
+// numbers is how numbers stand in JSON: Splunk holds them as doubles.
+func numbers(o Options) tree.Numbers {
+	if o.HEC != nil {
+		return tree.Safe
+	}
+	return tree.AsSent
+}
+
+func envelope(f *format, inner Formatter, o Options) (Formatter, error) {
+	e := *o.HEC
+	e.Host, e.FixedHost = o.Host, o.FixedHost
+	e.JSON = f.object && (o.Header == "" || o.Header == NoHeader)
+	if e.SourceType == "" {
+		e.SourceType = f.sourceType
+	}
+	w, err := hec.New(inner, e)
+	if err != nil {
+		return nil, fmt.Errorf("envelope: %w", err)
+	}
+	return w, nil
 }
 
 func withDefaults(o Options) Options {

@@ -185,6 +185,9 @@ func TestMaxSizeHolds(t *testing.T) {
 	skyhigh(&r)
 	for _, c := range cases {
 		o := c.options
+		if o.HEC != nil {
+			continue // it bounds what is in the envelope, see TestEnvelope
+		}
 		full := render(t, c.format, o, &r)
 		for size := 1; size <= len(full)+1; size += 7 {
 			o.MaxSize = size
@@ -278,4 +281,44 @@ func FuzzFormats(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestEnvelope(t *testing.T) {
+	var r record.Record
+	skyhigh(&r)
+	r.Set(record.BytesIn, []byte("9007199254740993"))
+	r.Set(record.BytesOut, []byte("9007199254740991"))
+	r.AddPlain([]byte("score"), record.Number, []byte("1.5e3"))
+	o := formatters.Options{Host: "own", HEC: &formatters.HEC{}}
+	out := render(t, "json", o, &r)
+	assert.True(t, strings.HasPrefix(out, `{"time":1740992472.004,"host":"ec1.example.net","source":"siemfwd:skyhigh-connector","sourcetype":"_json","event":{"id":"DLP-771204",`), out)
+	assert.True(t, strings.HasSuffix(out, `},"fields":{"event_id":"`+string(r.AppendUID(nil))+`","vendor":"Skyhigh Security","severity":"6"}}`), out)
+	assert.Contains(t, out, `"bytes":{"in":"9007199254740993","out":9007199254740991}`)
+	assert.Contains(t, out, `"score":1500`)
+
+	r.Host = nil
+	o.HEC = &formatters.HEC{Source: "{source}", SourceType: "casb:{vendor}", Index: "{category}", Bare: true}
+	out = render(t, "cef", o, &r)
+	assert.True(t, strings.HasPrefix(out, `{"time":1740992472.004,"host":"own","source":"skyhigh-connector","sourcetype":"casb:skyhigh_security","index":"alert_policy_dlp","event":"CEF:0|Skyhigh Security|`), out)
+	assert.True(t, strings.HasSuffix(out, ` by zoe@example.de; status opened"}`), out)
+
+	o.FixedHost, o.Header = "fixed", "rfc5424"
+	assert.Contains(t, render(t, "json", o, &r), `"host":"fixed","source":"skyhigh-connector","sourcetype":"casb:skyhigh_security","index":"alert_policy_dlp","event":"<132>1 2025-`, "behind a header it is text")
+
+	o = formatters.Options{MaxSize: 300, HEC: &formatters.HEC{}}
+	var envelope struct{ Event string }
+	require.NoError(t, json.Unmarshal([]byte(render(t, "cef", o, &r)), &envelope))
+	assert.LessOrEqual(t, len(envelope.Event), 300)
+	assert.Greater(t, len(envelope.Event), 250)
+
+	for _, f := range []string{"cef", "json"} {
+		assert.Contains(t, render(t, f, formatters.Options{HEC: &formatters.HEC{}}, &record.Record{}), `{"source":"siemfwd:","sourcetype":`, "no time, no time")
+	}
+	_, err := formatters.New("cef", formatters.Options{HEC: &formatters.HEC{Index: "a{b}"}})
+	assert.ErrorContains(t, err, "index: {b}: want {source}")
+	f, err := formatters.New("raw", formatters.Options{HEC: &formatters.HEC{}})
+	require.NoError(t, err)
+	left, err := f.Append([]byte("kept"), &record.Record{Raw: []byte(" \t")})
+	assert.ErrorContains(t, err, "blank")
+	assert.Equal(t, "kept", string(left))
 }

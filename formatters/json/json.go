@@ -10,20 +10,22 @@ import (
 	"strconv"
 
 	"github.com/siemfwd/siemfwd/formatters/text"
+	"github.com/siemfwd/siemfwd/formatters/tree"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 )
 
 // Formatter renders records as one line of JSON. The zero value leaves out raw. It
 // may be used by any number of goroutines.
 type Formatter struct {
-	Raw bool // with the bytes as they were received
+	Raw     bool         // with the bytes as they were received
+	Numbers tree.Numbers // how numbers stand; the zero value writes them as they came
 }
 
 // Append appends r. It never fails.
 func (f Formatter) Append(dst []byte, r *record.Record) ([]byte, error) {
 	dst = appendHead(dst, r)
-	dst = appendFacts(dst, r)
-	dst = appendFields(dst, r)
+	dst = appendFacts(dst, r, f.Numbers)
+	dst = appendFields(dst, r, f.Numbers)
 	dst = appendWarnings(dst, r, "")
 	return f.appendRaw(dst, r), nil
 }
@@ -39,13 +41,13 @@ func (f Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, e
 		return dst, nil
 	}
 	if f.Raw && len(r.Raw) > 0 {
-		dst = appendFacts(appendHead(dst[:base], r), r)
-		dst = append(appendWarnings(appendFields(dst, r), r, "truncated:raw"), '}')
+		dst = appendFacts(appendHead(dst[:base], r), r, f.Numbers)
+		dst = append(appendWarnings(appendFields(dst, r, f.Numbers), r, "truncated:raw"), '}')
 		if len(dst)-base <= limit {
 			return dst, nil
 		}
 	}
-	dst = appendFacts(appendHead(dst[:base], r), r)
+	dst = appendFacts(appendHead(dst[:base], r), r, f.Numbers)
 	dst = append(appendWarnings(dst, r, "truncated:fields"), '}')
 	if len(dst)-base > limit {
 		return dst[:base], errNoRoom
