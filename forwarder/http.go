@@ -19,7 +19,7 @@ func (f *Forwarder) Snapshot() telemetry.Snapshot {
 	for i, s := range st.Sources {
 		in := f.sources[i].intake
 		snap.Sources = append(snap.Sources, telemetry.Source{Name: s.Name, Up: s.Up, Received: s.Received, Duplicates: s.Duplicates,
-			Refused: in.refused.Load(), SpoolBytes: s.SpoolBytes, Position: s.Position, Warnings: in.warned()})
+			Refused: in.refused.Load(), SpoolBytes: s.SpoolBytes, Damaged: s.Damaged, Position: s.Position, Warnings: in.warned()})
 	}
 	for _, s := range st.Sinks {
 		snap.Sinks = append(snap.Sinks, telemetry.Sink{Name: s.Name, Up: s.Up})

@@ -44,6 +44,14 @@ func newIntake(name string, s *spool.Spool, keep time.Duration, log *slog.Logger
 	return in
 }
 
+// What is read of a spool at the start for the keys and tickets in it, in octets, and how
+// many keys are remembered, unless a source relies on more: the memory of deliveries must
+// not grow with the backlog, nor must the start take longer with it.
+const (
+	mostReread = 256 << 20
+	mostKeys   = 1 << 18
+)
+
 // keepFor returns how long keys must be remembered for a source, where keep is what the
 // configuration says.
 func keepFor(s source.Source, keep time.Duration) time.Duration {
@@ -57,6 +65,7 @@ func keepFor(s source.Source, keep time.Duration) time.Duration {
 func (in *intake) wake(s source.Source, now time.Time) error {
 	if r, ok := s.(source.Rememberer); ok {
 		in.since = func() time.Time { return r.Since(in.spool.Mark) }
+		in.seen.least = r.Remember()
 	}
 	return in.remember(now)
 }
@@ -64,11 +73,16 @@ func (in *intake) wake(s source.Source, now time.Time) error {
 // remember rebuilds the memory of keys and tickets from the spool.
 func (in *intake) remember(now time.Time) error {
 	since := now.Add(-max(in.keep, in.tickets.keep()))
+	if reach := in.spool.Reach(mostReread); reach.After(since) {
+		since = reach
+	}
 	if in.since != nil {
 		in.seen.since = in.since()
 		in.seen.old = true
-		if in.seen.since.Before(since) {
-			since = in.seen.since
+		for _, t := range []time.Time{in.seen.since, now.Add(-in.seen.least)} {
+			if t.Before(since) {
+				since = t
+			}
 		}
 	}
 	for e, err := range in.spool.Range(since, now.Add(time.Hour)) {
@@ -186,10 +200,12 @@ func (in *intake) warned() map[string]uint64 {
 	return maps.Clone(in.warnings)
 }
 
-// seen remembers keys for a while. Its owner serialises the calls.
+// seen remembers keys for a while, the oldest of very many less long. Its owner serialises
+// the calls.
 type seen struct {
 	keep  time.Duration
-	since time.Time // if old: what came later stays however old it is
+	least time.Duration // keys stay for that long however many they are
+	since time.Time     // if old: what came later stays however old it is
 	old   bool
 	at    map[event.Key]time.Time
 	order []event.Key // oldest first, from head
@@ -214,10 +230,22 @@ func (s *seen) add(k event.Key, t time.Time) bool {
 // forget takes back the latest add of k.
 func (s *seen) forget(k event.Key) { delete(s.at, k) }
 
+// holds says whether the oldest key, of t, is still to be remembered.
+func (s *seen) holds(now, t time.Time) bool {
+	age := now.Sub(t)
+	switch {
+	case s.old && !t.Before(s.since), age < s.least:
+		return true
+	case len(s.order)-s.head >= mostKeys:
+		return false
+	}
+	return age < s.keep
+}
+
 func (s *seen) expire(now time.Time) {
 	for s.head < len(s.order) {
 		k := s.order[s.head]
-		if t, ok := s.at[k]; ok && (now.Sub(t) < s.keep || s.old && !t.Before(s.since)) {
+		if t, ok := s.at[k]; ok && s.holds(now, t) {
 			break
 		}
 		delete(s.at, k)

@@ -40,6 +40,23 @@ func TestSeenHoldsWhatMayComeAgain(t *testing.T) {
 	assert.False(t, s.add(event.Key{4}, later.Add(100*time.Hour)), "the zero time is from ever on")
 }
 
+// However many events come within keep, the memory of them is bounded, but for what a
+// source relies on.
+func TestSeenIsBounded(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		least time.Duration
+		want  int
+	}{{0, mostKeys}, {time.Minute, mostKeys + 1000}} {
+		s := newSeen(time.Hour)
+		s.least = c.least
+		for i := range mostKeys + 1000 {
+			s.add(event.Key{byte(i), byte(i >> 8), byte(i >> 16)}, now)
+		}
+		assert.Len(t, s.at, c.want)
+	}
+}
+
 func TestSeenLetsGoOfItsMemory(t *testing.T) {
 	s := newSeen(time.Minute)
 	now := time.Now()

@@ -47,7 +47,7 @@ func (f *Forwarder) sourceStatus(s *sourceState, st *control.Status) control.Sou
 	}
 	now := s.current()
 	src := control.Source{Name: s.name, Type: s.kind, Vendor: s.vendor, Up: now.up, Since: now.since, Error: now.why,
-		Received: received, Duplicates: s.duplicates.Load(), SpoolBytes: spooled.Bytes, Full: spooled.Full}
+		Received: received, Duplicates: s.duplicates.Load(), SpoolBytes: spooled.Bytes, Full: spooled.Full, Damaged: spooled.Damaged}
 	if a, ok := s.source.(listener); ok {
 		src.Listening = a.Addrs()
 	}

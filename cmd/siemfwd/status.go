@@ -148,6 +148,8 @@ func sourceWords(s control.Source, now time.Time) string {
 		return "starting"
 	case s.Full:
 		return "spool full, senders are told to wait"
+	case s.Damaged > 0:
+		return fmt.Sprintf("ok, but %d damaged places in its spool: see the log, and quarantine/ in the spool", s.Damaged)
 	case s.Progress != "":
 		return "ok, " + s.Progress
 	case len(s.Listening) > 0:

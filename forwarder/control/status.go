@@ -29,6 +29,7 @@ type Source struct {
 	Duplicates uint64    `json:"duplicates"`
 	SpoolBytes int64     `json:"spool_bytes"`
 	Full       bool      `json:"full,omitempty"`
+	Damaged    uint64    `json:"damaged,omitempty"` // damaged places of the spool found since the start; copies are in its quarantine
 }
 
 // Sink is one way out, over all the sources it reads.

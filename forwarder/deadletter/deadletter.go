@@ -29,6 +29,7 @@ var ErrFull = errors.New("too many dead letters")
 const (
 	most    = 10 << 30 // octets of the log before Add takes no more
 	segment = 16 << 20
+	reserve = 16 << 20 // for letters that come while the disk is full: what waits for them could not go on
 
 	// The marks that say how things stand; each replaces the one before.
 	markCounts = "counts"
@@ -78,7 +79,7 @@ func Open(dir string, log *slog.Logger) (*Store, error) {
 
 func open(dir string, log *slog.Logger, segment, most int64) (*Store, error) {
 	// The log itself has no bound, so that there is always room to remove letters.
-	sp, err := spool.Open(dir, spool.Options{Segment: segment, Log: log})
+	sp, err := spool.Open(dir, spool.Options{Segment: segment, Reserve: reserve, Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -191,14 +191,19 @@ func (s *Spool) roll() {
 		_ = s.active.file.Sync()
 	}
 	seg, err := s.newSegment(first, marks, newest, nil, again)
+	spent := noRoom(err) && s.spendReserve(s.active, s.active.size)
 	s.mu.Lock()
 	s.wantRoll, s.hold = false, false
-	if err != nil {
+	switch {
+	case spent:
+		s.spent = true // the active segment grows beyond its size instead
+	case err != nil:
 		s.refused(&fill{}, fmt.Errorf("new segment: %w", err))
 		return
+	default:
+		s.begin(seg, seg.size)
+		poke(s.tidy)
 	}
-	s.begin(seg, seg.size)
-	poke(s.tidy)
 	if s.fill.batches > 0 && !s.writing {
 		s.flush()
 	}
@@ -239,6 +244,9 @@ func (s *Spool) replace(stopping bool) bool {
 		s.mu.Unlock()
 		old := s.active
 		seg, err := s.newSegment(first, marks, newest, fills, true)
+		if noRoom(err) && s.useReserve() == nil {
+			seg, err = s.newSegment(first, marks, newest, fills, true)
+		}
 		if err == nil && first > old.first {
 			// Readers stop there anyway, as the next segment begins there.
 			_ = old.file.Truncate(off)

@@ -219,14 +219,34 @@ func faults(r *rand.Rand) func(op faultfs.Op, name string) error {
 func life(t *testing.T, r *rand.Rand, fs *faultfs.FS, h *history, seen []progress) *faultfs.FS {
 	o := spool.Options{Log: testLog(t), FS: fs, Segment: 300 + r.Int64N(20000), Keep: 1000 * time.Hour, Window: time.Duration(r.IntN(3)) * time.Millisecond}
 	t.Logf("opening:\n%v", fs)
+	if r.IntN(5) == 0 && len(h.size) > 0 {
+		fs.Inject(func(op faultfs.Op, name string) error { // a disk that is full from the start
+			if op == faultfs.Create {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+	}
 	s, err := spool.Open("/log", o)
+	if errors.Is(err, syscall.ENOSPC) { // there is no segment to be read
+		fs.Inject(nil)
+		s, err = spool.Open("/log", o)
+	}
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
-	h.check(t, s)
+	if len(h.size) > 0 && r.IntN(2) == 0 {
+		fs.Inject(nil)
+	}
+	if s.Stats().Err == nil {
+		h.check(t, s)
+	}
 	readers := make([]*spool.Reader, len(seen))
 	for i := range readers {
 		readers[i], err = s.Reader(fmt.Sprint("reader ", i), spool.Oldest)
 		require.NoError(t, err)
+	}
+	if r.IntN(2) == 0 {
+		fs.Inject(nil)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	for _, op := range []faultfs.Op{faultfs.Sync, faultfs.SyncDir, faultfs.Create, faultfs.Write} {

@@ -101,7 +101,9 @@ func (s *Spool) loadCursors() {
 		name, err := url.QueryUnescape(escaped)
 		if !ok || err != nil || s.cursorPath(name) != path {
 			if strings.HasSuffix(file, cursorExt+tmpExt) {
-				_ = s.fs.Remove(path)
+				if s.fs.Remove(path) != nil {
+					_ = s.damage.setAside(path)
+				}
 			}
 			continue
 		}
@@ -111,6 +113,7 @@ func (s *Spool) loadCursors() {
 		if err != nil {
 			s.log.Error("spool: cursor cannot be read, its reader begins at the oldest event", "reader", name, "err", err)
 			c.failed = true
+			_ = s.damage.setAside(path) // a folder, perhaps
 			continue
 		}
 		c.file = f

@@ -3,6 +3,7 @@ package spool
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 )
 
@@ -101,10 +102,10 @@ func (d *damage) keep(f File, seg *segment, off, n int64) {
 	d.kept += n
 	b := make([]byte, n)
 	read(f, b, off)
-	err := d.spool.fs.Mkdir(filepath.Join(d.spool.dir, quarantine))
+	dir, err := d.folder()
 	if err == nil {
 		var to File
-		to, err = d.spool.fs.Create(filepath.Join(d.spool.dir, quarantine, fmt.Sprintf("%020d-%d", seg.first, off)))
+		to, err = d.spool.fs.Create(filepath.Join(dir, fmt.Sprintf("%020d-%d", seg.first, off)))
 		if err == nil {
 			_, err = to.WriteAt(b, 0)
 			_ = to.Close()
@@ -115,17 +116,33 @@ func (d *damage) keep(f File, seg *segment, off, n int64) {
 	}
 }
 
-// setAside moves a whole file to quarantine.
-func (d *damage) setAside(path string) {
+// setAside moves a whole file, or a folder in the place of one, to quarantine.
+func (d *damage) setAside(path string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.places++
-	to := filepath.Join(d.spool.dir, quarantine)
-	err := d.spool.fs.Mkdir(to)
+	to, err := d.folder()
 	if err == nil {
-		err = d.spool.fs.Rename(path, filepath.Join(to, filepath.Base(path)))
+		there, _ := d.spool.fs.List(to)
+		name := filepath.Base(path)
+		for n := 1; slices.Contains(there, name); n++ {
+			name = fmt.Sprintf("%s.%d", filepath.Base(path), n)
+		}
+		err = d.spool.fs.Rename(path, filepath.Join(to, name))
 	}
 	if err != nil {
+		err = fmt.Errorf("%s cannot be set aside: %w", path, err)
 		d.spool.log.Error("spool: file cannot be set aside", "err", err)
 	}
+	return err
+}
+
+// folder makes the quarantine. What has its name and is none gets another.
+func (d *damage) folder() (string, error) {
+	fs, to := d.spool.fs, filepath.Join(d.spool.dir, quarantine)
+	err := fs.Mkdir(to)
+	if err != nil && fs.Rename(to, to+".old") == nil {
+		err = fs.Mkdir(to)
+	}
+	return to, err
 }

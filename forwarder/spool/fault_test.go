@@ -249,7 +249,151 @@ func TestForeignFilesDoNotStopTheStart(t *testing.T) {
 	require.NoError(t, s.Emit(ctx(t), batch("more")))
 	kept, err := filepath.Glob(filepath.Join(dir, "quarantine", "*"))
 	require.NoError(t, err)
-	require.Len(t, kept, 3)
+	require.Len(t, kept, 4) // the folder, too
+}
+
+// Whatever stands where a file or folder of the log belongs, the log opens.
+func TestForeignThingsInThePlaceOfItsOwn(t *testing.T) {
+	segment := fmt.Sprintf("%020d.seg", 1)
+	for _, name := range []string{"lock", "cursors", "quarantine", "reserve", segment, segment + ".tmp", "cursors/sink.cur", "cursors/sink.cur.tmp"} {
+		for _, folder := range []bool{true, false} {
+			if stat := name == "cursors" || name == "quarantine"; stat == folder {
+				continue // it is what it should be
+			}
+			t.Run(name, func(t *testing.T) {
+				dir := t.TempDir()
+				path := filepath.Join(dir, name)
+				if folder {
+					require.NoError(t, os.MkdirAll(filepath.Join(path, "inside"), 0o700))
+				} else {
+					require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+					require.NoError(t, os.WriteFile(path, []byte("noise"), 0o600))
+				}
+				for range 2 {
+					s := open(t, dir, spool.Options{Log: testLog(t)})
+					r, err := s.Reader("sink", spool.Oldest)
+					require.NoError(t, err)
+					require.NoError(t, s.Emit(ctx(t), batch("kept")))
+					require.Equal(t, []string{"kept"}, texts(take(t, r, 1)))
+					require.NoError(t, r.Commit(spool.Pos{Index: s.Stats().Next}))
+					require.NoError(t, s.Close())
+				}
+			})
+		}
+	}
+}
+
+// A segment that cannot be opened is never written over.
+func TestSegmentThatCannotBeOpened(t *testing.T) {
+	for _, c := range []struct {
+		why   error
+		opens bool
+	}{{syscall.EIO, true}, {syscall.EACCES, true}, {syscall.EMFILE, false}} {
+		t.Run(c.why.Error(), func(t *testing.T) {
+			fs := faultfs.New()
+			s := open(t, "/log", spool.Options{FS: fs, Keep: century})
+			require.NoError(t, s.Emit(ctx(t), batch("kept")))
+			require.NoError(t, s.Close())
+			fs.Inject(func(op faultfs.Op, name string) error {
+				if op == faultfs.Open && strings.HasSuffix(name, "1.seg") {
+					return c.why
+				}
+				return nil
+			})
+			s, err := spool.Open("/log", spool.Options{FS: fs})
+			if !c.opens {
+				require.ErrorIs(t, err, c.why)
+				fs.Inject(nil)
+				s = open(t, "/log", spool.Options{FS: fs})
+				require.EqualValues(t, 2, s.Stats().Next)
+				return
+			}
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+			require.Contains(t, fs.Names(), fmt.Sprintf("/log/quarantine/%020d.seg", 1))
+		})
+	}
+}
+
+// A log that was killed while the disk was full starts, gives its readers what is on the
+// disk, and takes events again when there is room.
+func TestStartOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := faultfs.New()
+		s := open(t, "/log", spool.Options{FS: fs, Keep: century})
+		_, err := s.Reader("sink", spool.Oldest)
+		require.NoError(t, err)
+		for i := range 10 {
+			require.NoError(t, s.Emit(t.Context(), numbered(i, i+1)))
+		}
+		fs.Inject(func(op faultfs.Op, name string) error {
+			if op == faultfs.Create || op == faultfs.Write && strings.Contains(name, ".seg") {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		for range 3 {
+			left := fs.Kill()
+			s.Close()
+			left.Inject(func(op faultfs.Op, name string) error {
+				if op == faultfs.Create || op == faultfs.Write && strings.Contains(name, ".seg") {
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+			fs = left
+			s = open(t, "/log", spool.Options{FS: fs, Log: testLog(t), Keep: century})
+			require.True(t, s.Stats().Full)
+			c, cancel := context.WithTimeout(t.Context(), time.Second)
+			require.ErrorIs(t, s.Emit(c, batch("no room")), spool.ErrFull)
+			cancel()
+		}
+		r, err := s.Reader("sink", spool.Oldest)
+		require.NoError(t, err)
+		require.Equal(t, []string{"event 0", "event 1"}, texts(take(t, r, 2)))
+		fs.Inject(nil)
+		require.NoError(t, s.Emit(t.Context(), batch("room")))
+		all := texts(take(t, r, 9))
+		require.Equal(t, []string{"event 2", "event 9", "room"}, []string{all[0], all[7], all[8]})
+		require.Zero(t, r.Skipped())
+		fs = fs.Crash(rand.New(rand.NewPCG(1, 1)))
+		s.Close()
+		s = open(t, "/log", spool.Options{FS: fs, Keep: century})
+		require.EqualValues(t, 12, s.Stats().Next)
+	})
+}
+
+// A log with a reserve takes events while others fill the disk, over the end of a segment,
+// too, and has its reserve again when there is room.
+func TestReserve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := faultfs.New()
+		s := open(t, "/log", spool.Options{FS: fs, Segment: 4096, Reserve: 32 << 10, Log: testLog(t), Keep: century})
+		r, err := s.Reader("sink", spool.Oldest)
+		require.NoError(t, err)
+		require.NoError(t, s.Emit(t.Context(), batch("before")))
+		fs.Room(fs.Used())
+		text := strings.Repeat("x", 1000)
+		for range 25 {
+			require.NoError(t, s.Emit(t.Context(), batch(text)))
+		}
+		require.NotContains(t, fs.Names(), "/log/reserve")
+		for err == nil {
+			c, cancel := context.WithTimeout(t.Context(), time.Second)
+			err = s.Emit(c, batch(text))
+			cancel()
+		}
+		require.ErrorIs(t, err, spool.ErrFull)
+		fs.Room(-1)
+		for range 10 {
+			require.NoError(t, s.Emit(t.Context(), batch(text)))
+			time.Sleep(time.Second)
+		}
+		require.Contains(t, fs.Names(), "/log/reserve")
+		require.Greater(t, s.Stats().Segments, 2)
+		take(t, r, int(s.Stats().Next-1))
+		require.Zero(t, r.Skipped())
+	})
 }
 
 func TestDirectoryThatCannotBeUsed(t *testing.T) {

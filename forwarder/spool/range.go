@@ -50,6 +50,20 @@ func (s *Spool) Range(from, to time.Time) iter.Seq2[Entry, error] {
 	}
 }
 
+// Reach is since when the newest octets of the log, about that many, were received; the
+// zero time is from ever on, when it has no more than that.
+func (s *Spool) Reach(octets int64) time.Time {
+	s.lmu.Lock()
+	defer s.lmu.Unlock()
+	octets -= s.tail.off
+	for i := len(s.segs) - 1; i > 0; i-- {
+		if octets -= s.segs[i-1].size; octets < 0 && s.segs[i].before != noTime {
+			return fromNano(s.segs[i].before)
+		}
+	}
+	return time.Time{}
+}
+
 // extent returns the index of the first segment that can hold an event received at
 // least or later, and the index after the last durable event.
 func (s *Spool) extent(least int64) (first, end uint64) {

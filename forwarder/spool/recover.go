@@ -4,10 +4,11 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // recover makes the log ready: it finds the segments, reads the newest one and
@@ -22,12 +23,18 @@ func (s *Spool) recover() error {
 		first, ok := parseSegmentName(name)
 		switch {
 		case ok:
-			if seg := s.recognise(path, first); seg != nil {
+			seg, err := s.recognise(path, first)
+			if err != nil {
+				return err
+			}
+			if seg != nil {
 				s.segs = append(s.segs, seg)
 				s.total += seg.size
 			}
 		case strings.HasSuffix(name, segExt+tmpExt):
-			_ = s.fs.Remove(path)
+			if s.fs.Remove(path) != nil {
+				s.damage.setAside(path) // a folder, perhaps
+			}
 		case name != lockName && name != cursorDir && name != quarantine && name != reserveName:
 			s.log.Warn("spool: foreign file left alone", "file", path)
 		}
@@ -48,42 +55,68 @@ func (s *Spool) recover() error {
 	if err := s.goOn(last); err != nil {
 		return err
 	}
-	s.tail.index, s.durable = s.next, s.next
-	s.end.Store(s.next)
+	s.tail.index, s.durable = s.firstFree(), s.firstFree()
+	s.end.Store(s.tail.index)
 	s.placeCursors()
 	s.reserve()
 	return nil
 }
 
-// recognise opens a segment and reads its head. It returns nil for a file that is
-// not the segment its name says, which it moves out of the way.
-func (s *Spool) recognise(path string, first uint64) *segment {
+// occupy takes the lock and sees to it that the folders of the log are folders.
+func (s *Spool) occupy() error {
+	path := filepath.Join(s.dir, lockName)
+	held, err := s.fs.Lock(path)
+	if err != nil && !errors.Is(err, ErrLocked) && s.damage.setAside(path) == nil {
+		held, err = s.fs.Lock(path)
+	}
+	if err != nil {
+		return err
+	}
+	s.held = held
+	path = filepath.Join(s.dir, cursorDir)
+	if err = s.fs.Mkdir(path); err != nil && s.damage.setAside(path) == nil {
+		err = s.fs.Mkdir(path)
+	}
+	if err != nil {
+		err = errors.Join(err, held.Close())
+	}
+	return err
+}
+
+// recognise opens a segment and reads its head. It returns nil for what is not the
+// segment its name says, or cannot be read, which it moves out of the way. The error is
+// that of a process that can open nothing.
+func (s *Spool) recognise(path string, first uint64) (*segment, error) {
 	seg := &segment{first: first, path: path, created: noTime, before: noTime}
 	f, err := s.fs.Open(path)
-	if err != nil {
-		s.log.Error("spool: segment cannot be opened, going on without it", "err", err)
-		return nil
+	if err == nil {
+		defer f.Close()
+		seg.size, err = f.Size()
 	}
-	defer f.Close()
-	if seg.size, err = f.Size(); err != nil {
-		s.log.Error("spool: segment cannot be opened, going on without it", "err", err)
-		return nil
+	switch {
+	case err == nil:
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
+		return nil, err
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	default:
+		s.log.Error("spool: segment cannot be opened, set aside", "err", err)
+		return nil, s.damage.setAside(path)
 	}
 	var w window
 	w.buf = make([]byte, headerSize+headSize)
 	w.reset(f)
 	h, b, v := w.frame(0, min(seg.size, headerSize+headSize), true)
 	if v != good || h.kind != kindHead || len(h.payload(b)) < headSize {
-		return seg
+		return seg, nil
 	}
 	if h.index != first {
 		s.log.Error("spool: segment is not what its name says, set aside", "file", path, "begins with", h.index)
-		s.damage.setAside(path)
-		return nil
+		return nil, s.damage.setAside(path)
 	}
 	seg.created, seg.before = h.time, headNewest(h.payload(b))
 	s.salt = h.salt
-	return seg
+	return seg, nil
 }
 
 // readNewest reads the newest segment, and older ones only as long as the head of
@@ -107,7 +140,7 @@ func (s *Spool) readNewest() scanned {
 		if !found {
 			if r.frames == 0 {
 				s.log.Error("spool: no intact frame in segment, set aside", "file", seg.path)
-				s.damage.setAside(seg.path)
+				_ = s.damage.setAside(seg.path)
 				s.total -= seg.size
 				s.segs = s.segs[:i]
 				last.next = max(last.next, seg.first)
@@ -158,7 +191,14 @@ func (s *Spool) goOn(last scanned) error {
 	if n > 0 {
 		first = last.unsure.next
 	}
-	seg, err := s.newSegment(first, s.marks, s.newest, []*fill{{buf: last.kept}}, true)
+	kept := &fill{buf: last.kept, first: first, next: s.next, newest: s.newest, batches: 1}
+	seg, err := s.newSegment(first, s.marks, s.newest, []*fill{kept}, true)
+	if noRoom(err) && s.useReserve() == nil {
+		seg, err = s.newSegment(first, s.marks, s.newest, []*fill{kept}, true)
+	}
+	if err != nil && n > 0 {
+		return s.goOnWithout(s.segs[n-1], last, kept, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -175,6 +215,28 @@ func (s *Spool) goOn(last scanned) error {
 	s.segs = append(s.segs, seg)
 	s.total += seg.size
 	s.active, s.tail.off = seg, seg.size
+	return nil
+}
+
+// goOnWithout starts the log although no segment can be begun, since the disk is full,
+// say: what is known to be on the disk can be read, and the committer tries to begin one
+// until it can.
+func (s *Spool) goOnWithout(seg *segment, last scanned, kept *fill, why error) error {
+	f, err := s.fs.Open(seg.path)
+	if err != nil {
+		return errors.Join(why, err)
+	}
+	if last.end < seg.size {
+		s.damage.cut(f, seg, last.end, seg.size-last.end)
+	}
+	seg.file = f
+	s.active, s.tail.off = seg, last.unsure.off
+	if len(kept.buf) > 0 {
+		kept.seq = 1
+		s.seq, s.writtenSeq = 1, 1
+		s.unsynced, s.unsyncedBytes = []*fill{kept}, len(kept.buf)
+	}
+	s.broken(why)
 	return nil
 }
 
@@ -216,35 +278,5 @@ func (s *Spool) reopen(seg *segment, end int64) error {
 	s.total -= seg.size - end
 	seg.file, seg.size = f, end
 	seg.reserve(end, s.segLimit)
-	return nil
-}
-
-// reserveName is a file that takes room on the disk, so that a full one can be
-// given some back for the cursors.
-const (
-	reserveName = "reserve"
-	reserveSize = 1 << 20
-)
-
-// reserve makes the reserve if there is room for it.
-func (s *Spool) reserve() {
-	path := filepath.Join(s.dir, reserveName)
-	f, err := s.fs.Create(path)
-	if err == nil {
-		if err = f.Allocate(reserveSize); err != nil {
-			err = errors.Join(err, s.fs.Remove(path))
-		}
-		err = errors.Join(err, f.Close())
-	}
-	if err != nil {
-		s.log.Debug("spool: no reserve", "err", err)
-	}
-}
-
-// useReserve gives the reserve back to the disk.
-func (s *Spool) useReserve() error {
-	if err := s.fs.Remove(filepath.Join(s.dir, reserveName)); err != nil {
-		return fmt.Errorf("reserve: %w", err)
-	}
 	return nil
 }

@@ -31,9 +31,13 @@ func (s *Spool) housekeep() {
 		removed := s.reclaim()
 		s.mu.Lock()
 		full := s.full != nil
+		broken := s.fault != nil
 		s.probe = full && (s.probe || due || removed > 0)
 		s.freed()
 		s.mu.Unlock()
+		if due && !full && !broken && !s.reserved.Load() {
+			s.restoreReserve()
+		}
 		switch {
 		case full && (due || !wasFull):
 			t.Reset(soon)

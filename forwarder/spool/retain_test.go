@@ -36,6 +36,26 @@ func full(t *testing.T, o spool.Options) (*spool.Spool, *spool.Reader) {
 	return s, r
 }
 
+func TestReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, "/log", spool.Options{FS: faultfs.New(), Segment: 4000, Keep: time.Hour})
+		require.Zero(t, s.Reach(1))
+		began := time.Now()
+		for i := range 100 {
+			require.NoError(t, s.Emit(t.Context(), big(i)))
+			time.Sleep(time.Second)
+		}
+		require.Zero(t, s.Reach(s.Stats().Bytes), "it has no more")
+		octets := int64(0)
+		for e, err := range s.Range(s.Reach(20_000), time.Time{}) {
+			require.NoError(t, err)
+			octets += int64(len(e.Data))
+		}
+		require.InDelta(t, 20_000, octets, 6000)
+		require.WithinRange(t, s.Reach(20_000), began, time.Now())
+	})
+}
+
 func TestDeliveredEventsStayForKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, "/log", spool.Options{FS: faultfs.New(), Segment: 4000, Keep: time.Hour})

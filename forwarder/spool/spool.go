@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,9 +41,12 @@ const (
 
 // Options are the settings of a log. The zero value is useful.
 type Options struct {
-	FS      FS            // nil is the operating system's
-	Segment int64         // octets of a segment file, about; 0 is 64 MiB
-	Max     int64         // octets of the whole log; 0 is no bound
+	FS      FS    // nil is the operating system's
+	Segment int64 // octets of a segment file, about; 0 is 64 MiB
+	Max     int64 // octets of the whole log; 0 is no bound
+	// Reserve is room on the disk, in octets, kept for events of this log: once others
+	// have filled the disk, it still takes about as many.
+	Reserve int64
 	Keep    time.Duration // how long events stay when every reader has passed them
 	// Since, if given, returns from when on events stay however old they are; the zero
 	// time is from ever on. mark is Spool.Mark. It is asked about once a second.
@@ -98,6 +100,7 @@ type Spool struct {
 	wantRoll bool
 	closed   bool
 	full     error // why the disk took no more; nil when it does
+	spent    bool  // the reserve went to the active segment
 	probe    bool  // the next append may try whether there is room again
 	fault    error // why the active segment cannot be trusted; nil when it can
 	stuck    bool  // retention found nothing to remove
@@ -138,6 +141,8 @@ type Spool struct {
 	cursors map[string]*cursor
 	end     atomic.Uint64 // tail.index
 
+	reserved atomic.Bool // the reserve is there
+
 	damage damage
 }
 
@@ -168,16 +173,12 @@ func Open(dir string, o Options) (*Spool, error) {
 	if m := s.o.Max; m > 0 {
 		s.segLimit = min(s.segLimit, max(m/4, 4096))
 	}
-	for _, d := range []string{dir, filepath.Join(dir, cursorDir)} {
-		if err := s.fs.Mkdir(d); err != nil {
-			return nil, fmt.Errorf("spool: %w", err)
-		}
+	if err := s.fs.Mkdir(dir); err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
 	}
-	held, err := s.fs.Lock(filepath.Join(dir, lockName))
-	if err != nil {
+	if err := s.occupy(); err != nil {
 		return nil, fmt.Errorf("spool: %s: %w", dir, err)
 	}
-	s.held = held
 	if err := s.recover(); err != nil {
 		s.closeFiles()
 		return nil, fmt.Errorf("spool: %s: %w", dir, err)

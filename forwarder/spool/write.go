@@ -24,7 +24,7 @@ func (s *Spool) flush() {
 			}()
 			return // still writing
 		}
-		if s.active.size-s.active.head >= s.segLimit {
+		if s.active.size-s.active.head >= s.segLimit && !s.spent {
 			s.hold, s.wantRoll = true, true
 			poke(s.kick)
 			break
@@ -36,10 +36,17 @@ func (s *Spool) flush() {
 		_, err := seg.file.WriteAt(f.buf, off)
 		if err != nil {
 			err = s.takeBack(seg, off, err)
-		} else if s.o.Sync == OS {
+		}
+		spent := noRoom(err) && !errors.Is(err, errTorn) && s.spendReserve(seg, off)
+		if spent {
+			if _, err = seg.file.WriteAt(f.buf, off); err != nil {
+				err = s.takeBack(seg, off, err)
+			}
+		} else if err == nil && s.o.Sync == OS {
 			seg.reserve(off, s.segLimit)
 		}
 		s.mu.Lock()
+		s.spent = s.spent || spent
 		if err != nil {
 			s.refused(f, err)
 			break

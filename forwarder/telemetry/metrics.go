@@ -35,6 +35,7 @@ type Source struct {
 	Received, Duplicates uint64
 	Refused              uint64 // bodies no event could be made of: dead under sink "-"
 	SpoolBytes           int64
+	Damaged              uint64            // damaged places found in the spool
 	Position             time.Time         // up to when the source has read; zero for sources that have no such place
 	Warnings             map[string]uint64 // of the parser, by kind
 }
@@ -109,6 +110,7 @@ var (
 	descDuplicates = desc("siemfwd_duplicates_total", "Repeated deliveries of the same event, left out and not counted as received.", "source")
 	descWarnings   = desc("siemfwd_parse_warnings_total", "What parsers had to guess.", "source", "kind")
 	descSpool      = desc("siemfwd_spool_bytes", "Size of the events kept on disk, delivered or not.", "source")
+	descDamaged    = desc("siemfwd_spool_damaged_total", "Damaged places found in the spool; what stood there is copied to its quarantine folder, and events that are lost count as expired.", "source")
 	descPosition   = desc("siemfwd_source_position_seconds", "Up to when a source has read, in Unix time.", "source")
 	descWaiting    = desc("siemfwd_waiting_events", "Events on disk that a sink has still to get.", "source", "sink")
 	descAge        = desc("siemfwd_waiting_seconds", "Age of the oldest event that a sink has still to get.", "source", "sink")
@@ -117,7 +119,7 @@ var (
 
 // Describe sends every metric a scrape may hold.
 func (snapshots) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descBuild, descReload, descEvents, descDuplicates, descWarnings, descSpool, descPosition, descWaiting, descAge, descUp} {
+	for _, d := range []*prometheus.Desc{descBuild, descReload, descEvents, descDuplicates, descWarnings, descSpool, descDamaged, descPosition, descWaiting, descAge, descUp} {
 		ch <- d
 	}
 }
@@ -167,6 +169,7 @@ func (e emitter) source(s *Source) {
 	}
 	e.counter(descDuplicates, s.Duplicates, s.Name)
 	e.gauge(descSpool, float64(s.SpoolBytes), s.Name)
+	e.counter(descDamaged, s.Damaged, s.Name)
 	if !s.Position.IsZero() {
 		e.gauge(descPosition, float64(s.Position.UnixMilli())/1000, s.Name)
 	}

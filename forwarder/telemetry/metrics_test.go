@@ -33,7 +33,7 @@ func sample() fixed {
 	return fixed{
 		Version: "1.2.3",
 		Sources: []Source{
-			{Name: "edge", Up: true, Received: 1000, Duplicates: 3, SpoolBytes: 4096, Warnings: map[string]uint64{"unparsed": 2, "year_guessed": 7}},
+			{Name: "edge", Up: true, Received: 1000, Duplicates: 3, SpoolBytes: 4096, Damaged: 2, Warnings: map[string]uint64{"unparsed": 2, "year_guessed": 7}},
 			{Name: "harmony", Refused: 4, Position: now.Add(-90 * time.Second)},
 		},
 		Sinks: []Sink{{Name: "qradar", Up: true}, {Name: "harmony", Up: true}},
@@ -126,6 +126,7 @@ func TestContract(t *testing.T) {
 		"siemfwd_send_seconds":               {"sink"},
 		"siemfwd_source_position_seconds":    {"source"},
 		"siemfwd_spool_bytes":                {"source"},
+		"siemfwd_spool_damaged_total":        {"source"},
 		"siemfwd_tls_not_after_seconds":      {"component"},
 		"siemfwd_udp_dropped_total":          {"component"},
 		"siemfwd_up":                         {"component"},
