@@ -11,6 +11,7 @@ package peertest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -32,6 +33,7 @@ const (
 	TCP        Transport = iota // each message ends with a line feed
 	TCPCounted                  // each message follows its length in octets (RFC 6587 3.4.1)
 	UDP                         // each message is a datagram
+	RELP                        // each message is a frame that is answered
 )
 
 // String names the transport for a test's name.
@@ -43,6 +45,8 @@ func (t Transport) String() string {
 		return "tcp counted"
 	case UDP:
 		return "udp"
+	case RELP:
+		return "relp"
 	}
 	return fmt.Sprintf("transport %d", uint8(t))
 }
@@ -89,12 +93,18 @@ type Peer struct {
 	Addr string // host:port it listens on: a Receiver's Transport, a Sender's plain TCP
 	File string // the messages a Receiver got, one a line, header and all; "" for a Sender
 
-	t      testing.TB
-	name   string
+	t       testing.TB
+	name    string
+	udp     bool // it listens on Addr over UDP
+	escaped bool // File holds the insides of JSON strings
+	counted bool // a Sender counts the octets of what Send hands it
+	env     []string
+	argv    []string
+	output  *lockedBuffer
+
+	mu     sync.Mutex
 	cmd    *exec.Cmd
-	output *lockedBuffer
-	exited chan struct{}
-	once   sync.Once
+	exited chan struct{} // closed when cmd has ended
 }
 
 const (
@@ -105,7 +115,7 @@ const (
 )
 
 // Lines returns the complete lines that a Receiver has written so far. A message that
-// holds a line feed makes more than one.
+// holds a line feed makes more than one, but for RELP, where each is a message.
 func (p *Peer) Lines() []string {
 	p.t.Helper()
 	data, err := os.ReadFile(p.File)
@@ -116,7 +126,15 @@ func (p *Peer) Lines() []string {
 	if end < 0 {
 		return nil
 	}
-	return strings.Split(string(data[:end]), "\n")
+	lines := strings.Split(string(data[:end]), "\n")
+	if p.escaped {
+		for i, line := range lines {
+			if err := json.Unmarshal([]byte(`"`+line+`"`), &lines[i]); err != nil {
+				p.t.Fatalf("%s: line %d, %q: %v", p.name, i+1, line, err)
+			}
+		}
+	}
+	return lines
 }
 
 // WaitLines waits until a Receiver has written at least n lines and returns all of
@@ -137,7 +155,7 @@ func (p *Peer) WaitLines(n int, timeout time.Duration) []string {
 
 // Send hands messages to a Sender, in order, over one connection. It returns when the
 // peer's end of the connection has all the octets; that it has forwarded them is for
-// the receiving side to see. A message holds no line feed.
+// the receiving side to see. A message holds no line feed, unless it goes on by RELP.
 func (p *Peer) Send(messages ...string) {
 	p.t.Helper()
 	conn, err := net.DialTimeout("tcp", p.Addr, startTimeout)
@@ -147,8 +165,11 @@ func (p *Peer) Send(messages ...string) {
 	defer func() { _ = conn.Close() }()
 	var buf bytes.Buffer
 	for _, m := range messages {
-		buf.WriteString(m)
-		buf.WriteByte('\n')
+		if p.counted {
+			fmt.Fprintf(&buf, "%d %s", len(m), m)
+		} else {
+			buf.WriteString(m + "\n")
+		}
 	}
 	if _, err = conn.Write(buf.Bytes()); err == nil {
 		err = conn.(*net.TCPConn).CloseWrite()
@@ -167,37 +188,50 @@ func (p *Peer) Output() string { return p.output.String() }
 
 // Stop ends the peer's process and waits until it is gone. It may be called more than
 // once.
-func (p *Peer) Stop() {
-	p.once.Do(func() {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-p.exited:
-		case <-time.After(stopTimeout):
-			_ = p.cmd.Process.Kill()
-			<-p.exited
-		}
-	})
+func (p *Peer) Stop() { p.end(syscall.SIGTERM) }
+
+// Kill ends the peer's process at once, as kill -9 does, and waits until it is gone.
+func (p *Peer) Kill() { p.end(syscall.SIGKILL) }
+
+func (p *Peer) end(how syscall.Signal) {
+	cmd, exited := p.process()
+	_ = cmd.Process.Signal(how)
+	select {
+	case <-exited:
+	case <-time.After(stopTimeout):
+		_ = cmd.Process.Kill()
+		<-exited
+	}
 }
 
-// start runs the program and waits until it listens on p.Addr.
-func (p *Peer) start(udp bool, env []string, argv ...string) *Peer {
+// process returns the latest process and what is closed when it has ended.
+func (p *Peer) process() (*exec.Cmd, chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd, p.exited
+}
+
+// Start starts the peer again after Stop or Kill, with the same configuration, state and
+// port, and waits until it listens.
+func (p *Peer) Start() {
 	p.t.Helper()
-	p.output = new(lockedBuffer)
-	p.exited = make(chan struct{})
-	p.cmd = exec.Command(argv[0], argv[1:]...)
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
-	p.cmd.SysProcAttr = dieWithTest()
-	if err := p.cmd.Start(); err != nil {
+	cmd := exec.Command(p.argv[0], p.argv[1:]...)
+	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Stdout, cmd.Stderr = p.output, p.output
+	cmd.SysProcAttr = dieWithTest()
+	if err := cmd.Start(); err != nil {
 		p.t.Fatalf("%s: %v", p.name, err)
 	}
+	exited := make(chan struct{})
 	go func() {
-		_ = p.cmd.Wait()
-		close(p.exited)
+		_ = cmd.Wait()
+		close(exited)
 	}()
-	p.t.Cleanup(p.Stop)
+	p.mu.Lock()
+	p.cmd, p.exited = cmd, exited
+	p.mu.Unlock()
 	p.waitFor(startTimeout, func() error {
-		if udp {
+		if p.udp {
 			return boundUDP(p.Addr)
 		}
 		conn, err := net.DialTimeout("tcp", p.Addr, time.Second)
@@ -206,6 +240,18 @@ func (p *Peer) start(udp bool, env []string, argv ...string) *Peer {
 		}
 		return err
 	})
+}
+
+// start runs the program for the first time.
+func (p *Peer) start(env []string, argv ...string) *Peer {
+	p.t.Helper()
+	p.env, p.argv, p.output = env, argv, new(lockedBuffer)
+	p.t.Cleanup(func() {
+		if cmd, _ := p.process(); cmd != nil {
+			p.Stop()
+		}
+	})
+	p.Start()
 	return p
 }
 
@@ -213,6 +259,7 @@ func (p *Peer) start(udp bool, env []string, argv ...string) *Peer {
 // when the time is up or the peer is gone.
 func (p *Peer) waitFor(timeout time.Duration, cond func() error) {
 	p.t.Helper()
+	cmd, exited := p.process()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	late := time.After(timeout)
@@ -223,11 +270,11 @@ func (p *Peer) waitFor(timeout time.Duration, cond func() error) {
 		}
 		select {
 		case <-tick.C:
-		case <-p.exited:
+		case <-exited:
 			if err = cond(); err == nil {
 				return
 			}
-			p.t.Fatalf("%s: it ended: %v (%v)\n%s", p.name, p.cmd.ProcessState, err, p.Output())
+			p.t.Fatalf("%s: it ended: %v (%v)\n%s", p.name, cmd.ProcessState, err, p.Output())
 		case <-late:
 			p.t.Fatalf("%s: not within %v: %v\n%s", p.name, timeout, err, p.Output())
 		}

@@ -48,7 +48,7 @@ func dial(t *testing.T, p *Peer, tr Transport) func(message string) {
 			message += "\n"
 		case TCPCounted:
 			message = fmt.Sprintf("%d %s", len(message), message)
-		case UDP:
+		case UDP, RELP:
 		}
 		_, err := conn.Write([]byte(message))
 		require.NoError(t, err)
@@ -103,6 +103,17 @@ func TestSendersForward(t *testing.T) {
 	}
 }
 
+func TestRELP(t *testing.T) {
+	messages := []string{
+		`<13>Nov 20 10:11:12 web-1 login[4711]: Accepted password for jane`,
+		"<14>1 2026-11-20T10:11:12.003Z h app - - - one\ntwo\tthree \"four\" \\ \x01 grüße",
+		"<14>1 - h app - - - " + strings.Repeat("x", 9000),
+	}
+	sink := Rsyslog(t, Receiver{Transport: RELP})
+	RsyslogTo(t, Sender{Transport: RELP, Layout: Verbatim, To: sink.Addr}).Send(messages...)
+	assert.Equal(t, messages, sink.WaitLines(len(messages), patience))
+}
+
 func TestManyLinesThroughBoth(t *testing.T) {
 	const n = 5000
 	lines := make([]string, n)
@@ -128,6 +139,23 @@ func TestStopEndsTheProcess(t *testing.T) {
 			_, err := net.DialTimeout("tcp", peer.Addr, time.Second)
 			assert.Error(t, err)
 			assert.Empty(t, peer.Lines())
+		})
+	}
+}
+
+func TestStartAgain(t *testing.T) {
+	for _, r := range receivers {
+		t.Run(r.name, func(t *testing.T) {
+			peer := r.start(t, Receiver{})
+			for i, end := range []func(){peer.Stop, peer.Kill, peer.Kill} {
+				dial(t, peer, TCP)(fmt.Sprintf("<14>Nov 20 10:11:12 h app: %d", i))
+				peer.WaitLines(i+1, patience)
+				end()
+				_, err := net.DialTimeout("tcp", peer.Addr, time.Second)
+				require.Error(t, err)
+				peer.Start()
+			}
+			require.Len(t, peer.Lines(), 3)
 		})
 	}
 }

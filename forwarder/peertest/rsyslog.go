@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -11,7 +12,9 @@ import (
 // #011 for a tab, also in %rawmsg%.
 const rsyslogGlobal = `global(workDirectory="@DIR@" maxMessageSize="%[1]d" net.enableDNS="off" parser.escapeControlCharactersOnReceive="off")
 template(name="verbatim" type="string" string="%%rawmsg%%")
-template(name="line" type="string" string="%%rawmsg%%\n")
+`
+
+const rsyslogLine = `template(name="line" type="string" string="%%rawmsg%%\n")
 `
 
 const rsyslogTCP = `module(load="imtcp" maxFrameSize="%[1]d" maxSessions="2000")
@@ -22,62 +25,108 @@ const rsyslogUDP = `module(load="imudp")
 input(type="imudp" address="127.0.0.1" port="%[2]d" rcvbufSize="8m" ruleset="out")
 `
 
+// The ruleset takes each message at once, on the thread that answers: what is answered
+// has been written.
+const rsyslogRELP = `module(load="imrelp")
+input(type="imrelp" address="127.0.0.1" port="%[2]d" maxDataSize="%[1]d" ruleset="out")
+`
+
+// A message may hold line feeds, so that it is written as the inside of a JSON string.
+const rsyslogEscaped = `template(name="line" type="string" string="%%rawmsg:::json%%\n")
+`
+
 // Rsyslog starts rsyslogd as a receiver. With TCP a leading number is part of the
 // message; with TCPCounted rsyslog still accepts a message that ends with a line feed
-// when its frame does not begin with a digit.
+// when its frame does not begin with a digit. With RELP it answers a message only when
+// it is in File.
 func Rsyslog(t testing.TB, r Receiver) *Peer {
 	t.Helper()
-	port, size := freePort(t), orDefault(r.MaxMessage, defaultMaxMessage)
-	conf := fmt.Sprintf(rsyslogGlobal, size)
+	p, size, queue := newRsyslog(t), orDefault(r.MaxMessage, defaultMaxMessage), ""
+	p.received, p.udp = "received", r.Transport == UDP
+	line := rsyslogLine
 	switch r.Transport {
 	case TCP:
-		conf += fmt.Sprintf(rsyslogTCP, size, port, "off")
+		p.conf += fmt.Sprintf(rsyslogTCP, size, p.port, "off")
 	case TCPCounted:
-		conf += fmt.Sprintf(rsyslogTCP, size, port, "on")
+		p.conf += fmt.Sprintf(rsyslogTCP, size, p.port, "on")
 	case UDP:
-		conf += fmt.Sprintf(rsyslogUDP, size, port)
+		p.conf += fmt.Sprintf(rsyslogUDP, size, p.port)
+	case RELP:
+		p.conf += fmt.Sprintf(rsyslogRELP, size, p.port)
+		line, queue, p.relp = rsyslogEscaped, ` queue.type="direct"`, true
 	}
-	conf += `ruleset(name="out") { action(type="omfile" file="@DIR@/received" template="line") }` + "\n"
-	return startRsyslog(t, conf, port, r.Transport == UDP, "received")
+	p.conf = fmt.Sprintf(rsyslogGlobal+line, size) + p.conf +
+		fmt.Sprintf(`ruleset(name="out"%s) { action(type="omfile" file="@DIR@/received" template="line") }`+"\n", queue)
+	peer := p.start()
+	peer.escaped = r.Transport == RELP
+	return peer
 }
 
 // RsyslogTo starts rsyslogd as a sender.
 func RsyslogTo(t testing.TB, s Sender) *Peer {
 	t.Helper()
+	p, size := newRsyslog(t), orDefault(s.MaxMessage, defaultMaxMessage)
 	host, to, err := net.SplitHostPort(s.To)
 	if err != nil {
 		t.Fatalf("rsyslogd: sending to %q: %v", s.To, err)
 	}
-	protocol, framing := "tcp", "traditional"
+	action := fmt.Sprintf(`type="omfwd" protocol="tcp" TCP_Framing="traditional" target=%q port=%q`, host, to)
+	input := fmt.Sprintf(rsyslogTCP, size, p.port, "off")
 	switch s.Transport {
 	case TCP:
 	case TCPCounted:
-		framing = "octet-counted"
+		action = strings.Replace(action, "traditional", "octet-counted", 1)
 	case UDP:
-		protocol = "udp"
+		action = strings.Replace(action, `"tcp"`, `"udp"`, 1)
+	case RELP:
+		action = fmt.Sprintf(`type="omrelp" target=%q port=%q`, host, to)
+		input, p.relp = `module(load="omrelp")`+"\n"+fmt.Sprintf(rsyslogTCP, size, p.port, "on"), true
 	}
 	template := map[Layout]string{
 		RFC5424:  "RSYSLOG_SyslogProtocol23Format",
 		RFC3164:  "RSYSLOG_TraditionalForwardFormat",
 		Verbatim: "verbatim",
 	}[s.Layout]
-	port, size := freePort(t), orDefault(s.MaxMessage, defaultMaxMessage)
-	conf := fmt.Sprintf(rsyslogGlobal, size) + fmt.Sprintf(rsyslogTCP, size, port, "off") +
-		fmt.Sprintf(`ruleset(name="out") {
-  action(type="omfwd" target=%q port=%q protocol=%q TCP_Framing=%q template=%q
-         action.resumeRetryCount="-1" action.resumeInterval="1")
+	p.conf = fmt.Sprintf(rsyslogGlobal+rsyslogLine, size) + input + fmt.Sprintf(`ruleset(name="out") {
+  action(%s template=%q action.resumeRetryCount="-1" action.resumeInterval="1")
 }
-`, host, to, protocol, framing, template)
-	return startRsyslog(t, conf, port, false, "")
+`, action, template)
+	peer := p.start()
+	peer.counted = s.Transport == RELP
+	return peer
 }
 
-func startRsyslog(t testing.TB, conf string, port int, udp bool, received string) *Peer {
-	t.Helper()
-	in := find(t, "rsyslog", "rsyslogd", "usr/lib/*/rsyslog")
-	dir, file := writeConfig(t, conf)
-	p := &Peer{t: t, name: "rsyslogd", Addr: fmt.Sprintf("127.0.0.1:%d", port)}
-	if received != "" {
-		p.File = filepath.Join(dir, received)
+// rsyslog is an rsyslogd that is to be started.
+type rsyslog struct {
+	t         testing.TB
+	port      int
+	conf      string
+	received  string // name of the file it writes to; "" for a sender
+	udp, relp bool
+}
+
+func newRsyslog(t testing.TB) *rsyslog { return &rsyslog{t: t, port: freePort(t)} }
+
+func (r *rsyslog) start() *Peer {
+	r.t.Helper()
+	in := r.find()
+	dir, file := writeConfig(r.t, r.conf)
+	p := &Peer{t: r.t, name: "rsyslogd", udp: r.udp, Addr: fmt.Sprintf("127.0.0.1:%d", r.port)}
+	if r.received != "" {
+		p.File = filepath.Join(dir, r.received)
 	}
-	return p.start(udp, in.env, in.bin, "-n", "-f", file, "-i", "NONE", "-M", in.modules)
+	return p.start(in.env, in.bin, "-n", "-f", file, "-i", "NONE", "-M", in.modules)
+}
+
+// find looks for the program, and for the modules of the package rsyslog-relp where they
+// are needed.
+func (r *rsyslog) find() install {
+	r.t.Helper()
+	const modules = "usr/lib/*/rsyslog"
+	if !r.relp {
+		return find(r.t, "rsyslog", "rsyslogd", modules)
+	}
+	in := find(r.t, "rsyslog-relp", "rsyslogd", modules+"/imrelp.so")
+	in.modules = filepath.Dir(in.modules)
+	return in
 }

@@ -13,7 +13,7 @@ options { use-dns(no); dns-cache(no); keep-hostname(yes); stats-freq(0); log-msg
 `
 
 // SyslogNG starts syslog-ng as a receiver. It accepts nothing but its Transport's own
-// framing.
+// framing, and speaks no RELP.
 func SyslogNG(t testing.TB, r Receiver) *Peer {
 	t.Helper()
 	port := freePort(t)
@@ -80,11 +80,11 @@ func startSyslogNG(t testing.TB, conf string, port int, udp bool, received strin
 	t.Helper()
 	in := find(t, "syslog-ng-core", "syslog-ng", "usr/lib/syslog-ng/[0-9]*")
 	dir, file := writeConfig(t, conf)
-	p := &Peer{t: t, name: "syslog-ng", Addr: fmt.Sprintf("127.0.0.1:%d", port)}
+	p := &Peer{t: t, name: "syslog-ng", udp: udp, Addr: fmt.Sprintf("127.0.0.1:%d", port)}
 	if received != "" {
 		p.File = filepath.Join(dir, received)
 	}
-	return p.start(udp, in.env, in.bin, "--foreground", "--no-caps", "--cfgfile", file,
+	return p.start(in.env, in.bin, "--foreground", "--no-caps", "--cfgfile", file,
 		"--module-path", in.modules, "--persist-file", filepath.Join(dir, "persist"),
 		"--control", filepath.Join(dir, "ctl"), "--pidfile", filepath.Join(dir, "pid"))
 }
