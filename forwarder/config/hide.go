@@ -33,6 +33,9 @@ func (t *text) hide(n *yaml.Node, word string) {
 		}
 	case yaml.ScalarNode:
 		comment := n.Value == "" && strings.Contains(t.rest(n.Line, n.Column), "#")
+		if public(n.Value) && n.Anchor == "" {
+			return
+		}
 		if comment || n.Anchor != "" || n.Value != "" && n.Tag != "!!null" && !wholeReference(n.Value) {
 			t.hideScalar(n, word)
 		}
@@ -237,6 +240,12 @@ func (names secretNames) is(key string) bool {
 		}
 	}
 	return false
+}
+
+// public reports whether a value is no secret whatever its key: the words of a sink's
+// `header:`, which reads like a misspelt `headers:`.
+func public(value string) bool {
+	return value == "rfc5424" || value == "rfc3164" || value == "none"
 }
 
 // in finds the first key on a line whose value is probably a secret, and where the

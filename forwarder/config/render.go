@@ -124,7 +124,7 @@ func (r renderer) into(m *yaml.Node, path, key string, v reflect.Value) {
 // hide replaces values below a key that is probably a secret's.
 func (r renderer) hide(path, key string, n *yaml.Node) *yaml.Node {
 	_, written := r.c.written[path]
-	if n.Kind == yaml.ScalarNode && n.Value != "" && r.c.names.is(key) && !(written && wholeReference(n.Value)) {
+	if n.Kind == yaml.ScalarNode && n.Value != "" && !public(n.Value) && r.c.names.is(key) && !(written && wholeReference(n.Value)) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: hiddenWord}
 	}
 	return n
