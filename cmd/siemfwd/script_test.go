@@ -17,6 +17,7 @@ func TestScripts(t *testing.T) {
 		Setup: scannerAPI,
 
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"fill": fillScript,
 			// exits N COMMAND ARG…: the command ends with that status.
 			"exits": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) < 2 {

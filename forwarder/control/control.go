@@ -66,6 +66,9 @@ func Listen(path string, log *slog.Logger, s Service) (*Server, error) {
 	if b, ok := s.(Backfiller); ok {
 		mux.HandleFunc("POST /backfill", serveBackfill(b))
 	}
+	if q, ok := s.(Queuer); ok {
+		mux.HandleFunc("GET /queue", serveQueue(q))
+	}
 	srv := &Server{path: path, done: make(chan struct{}),
 		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
 	go func() {

@@ -236,11 +236,16 @@ func (s *Store) change(ctx context.Context, fill func(w *writer, counts map[pair
 // cannot be read as a letter is yielded as one that has only ID, At, Raw and a Reason
 // that says so. An error ends the sequence.
 func (s *Store) All(since time.Time) iter.Seq2[Letter, error] {
+	s.mu.Lock()
+	gone := s.gone // never changed, only replaced
+	s.mu.Unlock()
+	return letters(s.spool.Range(since, time.Time{}), gone)
+}
+
+// letters reads the entries of the log as letters, but for those that are gone.
+func letters(log iter.Seq2[spool.Entry, error], gone set) iter.Seq2[Letter, error] {
 	return func(yield func(Letter, error) bool) {
-		s.mu.Lock()
-		gone := s.gone // never changed, only replaced
-		s.mu.Unlock()
-		for e, err := range s.spool.Range(since, time.Time{}) {
+		for e, err := range log {
 			if err != nil {
 				yield(Letter{}, err)
 				return
@@ -265,8 +270,12 @@ func (s *Store) All(since time.Time) iter.Seq2[Letter, error] {
 func (s *Store) Counts() []Count {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]Count, 0, len(s.counts))
-	for p, n := range s.counts {
+	return listed(s.counts)
+}
+
+func listed(counts map[pair]uint64) []Count {
+	list := make([]Count, 0, len(counts))
+	for p, n := range counts {
 		list = append(list, Count{p.source, p.sink, n})
 	}
 	slices.SortFunc(list, func(a, b Count) int {

@@ -47,6 +47,7 @@ type CursorFile struct {
 	Slots int    // intact slots; 2 is usual, with 0 the reader begins at the oldest event
 	Pos   Pos    // zero when no slot is intact
 	Seen  uint64 // index the log went up to when the file was written
+	Open  bool   // a reader of this process has it; always false for a look at the folder
 }
 
 // Piece is a file in quarantine.
@@ -88,7 +89,7 @@ func (s *Spool) View() *View {
 	v := &View{Dir: s.dir, fs: s.fs}
 	s.cmu.Lock()
 	for _, c := range s.cursors {
-		v.Cursors = append(v.Cursors, CursorFile{Name: c.name, Path: c.path, Slots: 2, Pos: c.position(), Seen: s.end.Load()})
+		v.Cursors = append(v.Cursors, CursorFile{Name: c.name, Path: c.path, Slots: 2, Pos: c.position(), Seen: s.end.Load(), Open: c.reader != nil})
 	}
 	s.cmu.Unlock()
 	slices.SortFunc(v.Cursors, func(a, b CursorFile) int { return strings.Compare(a.Name, b.Name) })

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/siemfwd/siemfwd/forwarder/control"
+	"github.com/siemfwd/siemfwd/forwarder/event"
+	"github.com/siemfwd/siemfwd/forwarder/spool"
+)
+
+// fillScript is `fill STATE SOURCE FILE SINK=N…`: it stores the lines of FILE as events of
+// a source, of which each sink has settled the first N.
+func fillScript(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: fill STATE SOURCE FILE SINK=N…")
+	}
+	lines := strings.Split(strings.TrimSuffix(ts.ReadFile(args[2]), "\n"), "\n")
+	settled := map[string]int{}
+	for _, a := range args[3:] {
+		name, n, _ := strings.Cut(a, "=")
+		var err error
+		settled[name], err = strconv.Atoi(n)
+		ts.Check(err)
+	}
+	ts.Check(fill(ts.MkAbs(args[0]), args[1], settled, lines...))
+}
+
+// fill stores events of a source in a state folder.
+func fill(state, source string, settled map[string]int, lines ...string) error {
+	s, err := spool.Open(filepath.Join(state, "sources", source), spool.Options{Keep: time.Hour})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	readers := map[string]*spool.Reader{}
+	for name := range settled {
+		if readers[name], err = s.Reader(name, spool.Oldest); err != nil {
+			return err
+		}
+	}
+	var b event.Batch
+	for i, line := range lines {
+		b.Add(event.Raw{Data: []byte(line), Time: time.Date(2026, 11, 20, 10, 0, i, 0, time.UTC)})
+	}
+	if err := s.Emit(context.Background(), &b); err != nil {
+		return err
+	}
+	for name, n := range settled {
+		if err := readers[name].Commit(spool.Pos{Index: uint64(n) + 1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// command runs siemfwd in this process.
+func command(t *testing.T, args ...string) (status int, out, words string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	status = run(t.Context(), args, strings.NewReader(""), &stdout, &stderr)
+	return status, stdout.String(), stderr.String()
+}
+
+// rowsOf reads what -o json printed, by kind.
+func rowsOf(t *testing.T, out string) map[string][]map[string]any {
+	t.Helper()
+	rows := map[string][]map[string]any{}
+	for line := range strings.Lines(out) {
+		var row map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &row), line)
+		kind, _ := row["kind"].(string)
+		rows[kind] = append(rows[kind], row)
+	}
+	return rows
+}
+
+// sendLines writes lines to a TCP listener.
+func sendLines(t *testing.T, addr string, lines ...string) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	_, err = c.Write([]byte(strings.Join(lines, "\n") + "\n"))
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+}
+
+func numberedLines(n int) (lines []string) {
+	for i := range n {
+		lines = append(lines, fmt.Sprintf("event %05d", i))
+	}
+	return lines
+}
+
+// A running forwarder and its folder tell the same.
+func TestQueueOnlineAndOffline(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, fill(filepath.Join(dir, "state"), "gone", map[string]int{"old": 1}, "a", "b", "c"))
+	require.NoError(t, fill(filepath.Join(dir, "state"), "in", map[string]int{"old": 1}, "a", "b", "c"))
+	closed, err := freePort()
+	require.NoError(t, err)
+	p := startProcess(t, dir, fmt.Sprintf(`sources:
+  in: {type: syslog, vendor: text, listen: ["tcp://127.0.0.1:0"]}
+sinks:
+  archive: {type: file, path: "%s", format: raw}
+  away: {type: syslog, address: "tcp://%s", format: raw}
+`, filepath.Join(dir, "out"), closed))
+	sendLines(t, p.listening("in"), numberedLines(100)...)
+	p.until("settled", func(st control.Status) bool { return st.Lanes[0].Delivered == 100 && st.Lanes[1].Waiting == 100 })
+	look := func() (facts []string) {
+		status, out, words := command(t, "queue", "-c", p.config, "-o", "json")
+		require.Equal(t, exitDone, status, words)
+		rows := rowsOf(t, out)
+		for _, s := range rows["source"] {
+			facts = append(facts, fmt.Sprint("source ", s["source"], " ", s["events"], " ", s["first"], "-", s["next"], " ", s["orphan"], " ", s["oldest"], " ", s["segments"]))
+		}
+		for _, s := range rows["sink"] {
+			facts = append(facts, fmt.Sprint(s["sink"], " from ", s["source"], " at ", s["position"], " waiting ", s["waiting"], " ", s["orphan"], " ", s["oldest"]))
+		}
+		require.Len(t, rows["dead"], 1)
+		return facts
+	}
+	online := look()
+	require.Len(t, online, 6, online)
+	assert.Equal(t, "source in 103 1-104 <nil> 2026-11-20T10:00:00Z 1", online[0])
+	assert.Equal(t, "source gone 3 1-4 true 2026-11-20T10:00:00Z 1", online[1])
+	assert.Equal(t, "archive from in at 104 waiting 0 <nil> <nil>", online[2])
+	assert.Regexp(t, "^away from in at 4 waiting 100 <nil> 20", online[3])
+	assert.Equal(t, "old from in at 2 waiting 102 true 2026-11-20T10:00:01Z", online[4])
+	assert.Equal(t, "old from gone at 2 waiting 2 true 2026-11-20T10:00:01Z", online[5])
+	_, out, words := command(t, "queue", "--control", p.socket)
+	assert.Empty(t, words)
+	assert.Regexp(t, `(?m)^old +in +2 +102 .* no such sink reads this source`, out)
+	p.stop()
+	assert.Equal(t, online, look())
+	status, _, words := command(t, "queue", "--control", p.socket)
+	assert.Equal(t, exitNobody, status)
+	assert.Contains(t, words, "no forwarder is running")
+	_, _, words = command(t, "queue", "-c", p.config)
+	assert.Contains(t, words, "no forwarder is running; this is what "+filepath.Join(dir, "state")+" holds")
+}

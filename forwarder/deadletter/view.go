@@ -1,0 +1,60 @@
+package deadletter
+
+import (
+	"iter"
+	"time"
+
+	"github.com/siemfwd/siemfwd/forwarder/spool"
+)
+
+// View is a store of dead letters as it was at one moment, read from its folder. It
+// takes no lock and changes nothing, so it may be had beside the process that has the
+// store open. It is used by one goroutine at a time.
+type View struct {
+	log    *spool.View
+	gone   set
+	counts map[pair]uint64
+}
+
+// Look looks at the store in dir. The error is that of a folder that cannot be listed.
+func Look(dir string) (*View, error) {
+	log, err := spool.Look(dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	v := &View{log: log, counts: map[pair]uint64{}}
+	// As in Open: marks that cannot be read cost no letter.
+	v.gone, _ = parseSet(log.Mark(markGone))
+	if parseCounts(log.Mark(markCounts), v.counts) != nil {
+		clear(v.counts)
+		for l, err := range v.All(time.Time{}) {
+			if err != nil {
+				return nil, err
+			}
+			v.counts[pair{l.Source, l.Sink}]++
+		}
+	}
+	return v, nil
+}
+
+// All is Store.All.
+func (v *View) All(since time.Time) iter.Seq2[Letter, error] {
+	return letters(v.log.Range(since, time.Time{}), v.gone)
+}
+
+// Counts is Store.Counts.
+func (v *View) Counts() []Count { return listed(v.counts) }
+
+// Bytes is the size of the store on disk.
+func (v *View) Bytes() int64 { return v.log.Bytes() }
+
+// Log is the log the letters stand in.
+func (v *View) Log() *spool.View { return v.log }
+
+// View returns the store as it is now, without reading its folder.
+func (s *Store) View() *View {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := &View{log: s.spool.View(), gone: s.gone, counts: s.counts} // neither is changed, only replaced
+	return v
+}
