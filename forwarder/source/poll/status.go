@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
@@ -117,4 +118,13 @@ func (s *Source) Try(ctx context.Context) error {
 	}
 	_, err = s.client.api.Read(w, nil, a.status, a.header, a.body, func(kit.Row) {})
 	return err
+}
+
+// Probe implements component.Prober: Try, with the API's address.
+func (s *Source) Probe(ctx context.Context) []component.Probe {
+	p := component.Probe{What: s.client.api.BaseURL, Note: "logged in, and it answers"}
+	if p.Err = s.Try(ctx); p.Err != nil {
+		p.Note = ""
+	}
+	return []component.Probe{p}
 }
