@@ -1,6 +1,7 @@
 package syslog
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -42,6 +43,10 @@ func TestSend(t *testing.T) {
 	n, err := strconv.Atoi(os.Getenv("SIEMFWD_BENCH_EVENTS"))
 	require.NoError(t, err)
 	network, at, _ := strings.Cut(target, "://")
+	if network == "relp" {
+		sendRELP(t, at, n)
+		return
+	}
 	c, err := net.Dial(network, at)
 	require.NoError(t, err)
 	defer c.Close()
@@ -65,6 +70,30 @@ func TestSend(t *testing.T) {
 	}
 }
 
+// sendRELP sends n messages with at most 128 of them unanswered, as rsyslog does.
+func sendRELP(t *testing.T, at string, n int) {
+	c, err := net.Dial("tcp", at)
+	require.NoError(t, err)
+	s := &relpSender{Conn: c, reader: framing.RELPReader{Max: 1 << 10}}
+	defer c.Close()
+	s.write(t, relpOpen)
+	s.expect(t, "1 rsp "+relpOffers)
+	message := []byte("<14>" + strings.Repeat("x", 896))
+	var out []byte
+	in := make([]byte, 64<<10)
+	for sent, answered := 0, 0; answered < n; {
+		out = out[:0]
+		for ; sent < n && sent-answered < 128; sent++ {
+			out = framing.AppendRELP(out, uint32(2+sent), "syslog", message)
+		}
+		_, err := c.Write(out)
+		require.NoError(t, err)
+		k, err := c.Read(in)
+		require.NoError(t, err)
+		answered += bytes.Count(in[:k], []byte("\n"))
+	}
+}
+
 func cpu() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
@@ -75,8 +104,8 @@ func cpu() time.Duration {
 
 // BenchmarkReceive takes lines of 900 octets from another process.
 func BenchmarkReceive(b *testing.B) {
-	for _, listen := range []string{localTCP, localUDP} {
-		b.Run(listen[:3], func(b *testing.B) {
+	for _, listen := range []string{localTCP, localUDP, localRELP} {
+		b.Run(strings.TrimSuffix(listen, "://127.0.0.1:0"), func(b *testing.B) {
 			log := &counter{spool: newSpool()}
 			c := config(listen)
 			s, m, _ := build(b, c)
@@ -129,7 +158,7 @@ func BenchmarkConn(b *testing.B) {
 	defer r.fail(nil)
 	log := &counter{}
 	r.log = log
-	conn := newConn(r, &endless{text: []byte("<14>" + strings.Repeat("x", 895) + "\n")}, somePeer)
+	conn := newConn(r, &endless{text: []byte("<14>" + strings.Repeat("x", 895) + "\n")}, somePeer, "tcp")
 	require.True(b, conn.resize(fullBuffer))
 	b.ReportAllocs()
 	b.SetBytes(900)
@@ -148,7 +177,7 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 	defer r.fail(nil)
 	r.log = &counter{}
 	line := strings.Repeat("x", 899) + "\n"
-	c := newConn(r, &script{}, somePeer)
+	c := newConn(r, &script{}, somePeer, "tcp")
 	require.True(t, c.resize(fullBuffer))
 	require.Zero(t, testing.AllocsPerRun(10, func() {
 		for range 200 {

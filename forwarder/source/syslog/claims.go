@@ -8,7 +8,8 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/component"
 )
 
-// Claims implements component.Claimer. tls:// and tcp:// on one port are the same port.
+// Claims implements component.Claimer. What is spoken over TCP on one port is the same
+// port.
 func (c *Config) Claims() []component.Claim {
 	var all []component.Claim
 	for i, address := range c.Listen {
@@ -16,8 +17,10 @@ func (c *Config) Claims() []component.Claim {
 			continue // any free port; Check tells of what is listed twice
 		}
 		what := address
-		if rest, ok := strings.CutPrefix(address, "tls://"); ok {
-			what = "tcp://" + rest
+		for _, scheme := range []string{"tls://", "relp://", "relp+tls://"} {
+			if rest, ok := strings.CutPrefix(address, scheme); ok {
+				what = "tcp://" + rest
+			}
 		}
 		all = append(all, component.Claim{Path: fmt.Sprintf("listen[%d]", i), What: what})
 	}

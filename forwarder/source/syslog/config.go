@@ -16,11 +16,11 @@ import (
 
 // Config is what a syslog source is told.
 type Config struct {
-	Listen         []string       `yaml:"listen" required:"true" doc:"addresses to listen on: udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:///PATH (stream), unixgram:///PATH"`
-	TLS            TLS            `yaml:"tls" doc:"certificate for the tls:// addresses"`
+	Listen         []string       `yaml:"listen" required:"true" doc:"addresses to listen on: udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, relp://HOST:PORT, relp+tls://HOST:PORT, unix:///PATH (stream), unixgram:///PATH"`
+	TLS            TLS            `yaml:"tls" doc:"certificate for the tls:// and relp+tls:// addresses"`
 	Allow          []string       `yaml:"allow" doc:"networks that may send, such as 10.0.0.0/8; empty: all"`
-	Framing        string         `yaml:"framing" enum:"auto|lf|octet_counting" doc:"how messages stand in a stream; auto decides for every message"`
-	MaxEvent       component.Size `yaml:"max_event" doc:"longest event; a longer line is cut and marked, a longer counted frame closes its connection"`
+	Framing        string         `yaml:"framing" enum:"auto|lf|octet_counting" doc:"how messages stand in a stream of tcp, tls and unix; auto decides for every message"`
+	MaxEvent       component.Size `yaml:"max_event" doc:"longest event; a longer line or RELP message is cut and marked, a longer counted frame closes its connection"`
 	ReceiveBuffer  component.Size `yaml:"receive_buffer" doc:"room the kernel keeps for datagrams that are not read yet; above net.core.rmem_max it needs CAP_NET_ADMIN"`
 	MaxConnections int            `yaml:"max_connections" doc:"how many stream connections may be open at a time"`
 	IdleTimeout    time.Duration  `yaml:"idle_timeout" doc:"a stream connection that says nothing for so long is closed; 0: never"`
@@ -53,25 +53,29 @@ func (c *Config) Check(r *component.Report) {
 		r.Error("listen", "no address to listen on", `such as [udp://0.0.0.0:514, tcp://0.0.0.0:514]`)
 	}
 	seen := map[string]bool{}
-	hasTLS := false
+	encrypted := "" // the scheme of an address with TLS
 	for i, text := range c.Listen {
 		if unknown(text) {
-			hasTLS = hasTLS || c.TLS != (TLS{})
+			if c.TLS != (TLS{}) {
+				encrypted = "tls"
+			}
 			continue
 		}
 		path := fmt.Sprintf("listen[%d]", i)
 		a, err := parseAddress(text)
 		switch {
 		case err != nil:
-			r.Error(path, err.Error(), "udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:///PATH or unixgram:///PATH")
+			r.Error(path, err.Error(), "udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, relp://HOST:PORT, relp+tls://HOST:PORT, unix:///PATH or unixgram:///PATH")
 			continue
 		case seen[a.String()] && !strings.HasSuffix(a.at, ":0"):
 			r.Error(path, a.String()+" is listed twice", "")
 		}
 		seen[a.String()] = true
-		hasTLS = hasTLS || a.scheme == "tls"
+		if a.encrypted() {
+			encrypted = a.scheme
+		}
 	}
-	c.checkTLS(r, hasTLS)
+	c.checkTLS(r, encrypted)
 	for i, text := range c.Allow {
 		if _, err := parseNetwork(text); err != nil && !unknown(text) {
 			r.Error(fmt.Sprintf("allow[%d]", i), err.Error(), "an address, or a network such as 10.0.0.0/8 or 2001:db8::/32")
@@ -80,12 +84,12 @@ func (c *Config) Check(r *component.Report) {
 	c.checkBounds(r)
 }
 
-func (c *Config) checkTLS(r *component.Report, listens bool) {
+func (c *Config) checkTLS(r *component.Report, encrypted string) {
 	switch {
-	case listens && (c.TLS.Cert == "" || c.TLS.Key == ""):
-		r.Error("tls", "a tls:// address needs a certificate and its key", "tls: {cert: /etc/siemfwd/tls.crt, key: /etc/siemfwd/tls.key}")
-	case !listens && c.TLS != (TLS{}):
-		r.Warn("tls", "no address uses it", "write tls:// instead of tcp:// in listen")
+	case encrypted != "" && (c.TLS.Cert == "" || c.TLS.Key == ""):
+		r.Error("tls", "a "+encrypted+":// address needs a certificate and its key", "tls: {cert: /etc/siemfwd/tls.crt, key: /etc/siemfwd/tls.key}")
+	case encrypted == "" && c.TLS != (TLS{}):
+		r.Warn("tls", "no address uses it", "write tls:// instead of tcp:// in listen, or relp+tls:// instead of relp://")
 	}
 }
 
@@ -112,12 +116,15 @@ func unknown(text string) bool { return strings.Contains(text, "${") }
 
 // address is one entry of listen.
 type address struct {
-	scheme string // udp, tcp, tls, unix or unixgram
+	scheme string // udp, tcp, tls, relp, relp+tls, unix or unixgram
 	at     string // host:port, or the path of a socket
 }
 
 // String returns the address as it is written in a configuration.
 func (a address) String() string { return a.scheme + "://" + a.at }
+
+// encrypted reports whether TLS is spoken there.
+func (a address) encrypted() bool { return a.scheme == "tls" || a.scheme == "relp+tls" }
 
 func parseAddress(text string) (address, error) {
 	u, err := url.Parse(text)
@@ -130,7 +137,7 @@ func parseAddress(text string) (address, error) {
 		return address{}, fmt.Errorf("address %q: %w", text, err)
 	}
 	switch u.Scheme {
-	case "udp", "tcp", "tls":
+	case "udp", "tcp", "tls", "relp", "relp+tls":
 	case "unix", "unixgram":
 		if u.Host != "" || u.Path == "" || u.Path[0] != '/' {
 			return address{}, fmt.Errorf("address %q: a socket needs an absolute path, with three slashes before it", text)

@@ -3,7 +3,6 @@ package syslog
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -17,19 +16,34 @@ import (
 // conn is one stream connection. One goroutine owns it.
 type conn struct {
 	*run
-	nc   net.Conn
-	peer netip.AddrPort
+	nc    net.Conn
+	peer  netip.AddrPort
+	speak protocol
 
-	buf    []byte // all of it can be read into
-	have   int    // octets of it that are read and not used up
-	full   bool   // the last read filled it: more is waiting
-	small  int    // reads in a row that used little of it
-	reader framing.Reader
-	batch  event.Batch
+	buf   []byte // all of it can be read into
+	have  int    // octets of it that are read and not used up
+	full  bool   // the last read filled it: more is waiting
+	small int    // reads in a row that used little of it
+	batch event.Batch
 
 	last  time.Time // of the latest octets
 	armed time.Time // the deadline of the next read; zero: none
 }
+
+// protocol is how events stand in a connection's octets.
+type protocol interface {
+	// take emits the events in the buffer. False means that the connection is to be
+	// closed.
+	take() bool
+	// left is the end of the connection by its peer, or by the network.
+	left(err error)
+	// leave is called before the connection is closed by us, and reports whether that
+	// loses half an event.
+	leave() (half bool)
+}
+
+// overhead is how many octets of the buffer an event may need besides its own.
+const overhead = max(framing.Overhead, framing.RELPOverhead)
 
 // eventsPerBatch bounds a batch of very short events; a buffer of octets bounds others.
 const eventsPerBatch = 4096
@@ -37,16 +51,25 @@ const eventsPerBatch = 4096
 // calm is how long a connection says nothing before its large buffer is given back.
 const calm = 3 * time.Second
 
-func newConn(r *run, nc net.Conn, peer netip.AddrPort) *conn {
-	return &conn{run: r, nc: nc, peer: peer, last: time.Now(),
-		reader: framing.Reader{Mode: r.mode, Max: int(r.cfg.MaxEvent)}}
+func newConn(r *run, nc net.Conn, peer netip.AddrPort, scheme string) *conn {
+	c := &conn{run: r, nc: nc, peer: peer, last: time.Now()}
+	most := int(r.cfg.MaxEvent)
+	if isRELP(scheme) {
+		c.speak = &relp{conn: c, reader: framing.RELPReader{Max: most}}
+	} else {
+		c.speak = &frames{conn: c, reader: framing.Reader{Mode: r.mode, Max: most}}
+	}
+	return c
 }
 
 // serve reads until the connection ends, emits what is complete, and writes the line
 // about its end where there is something to say. It does not close nc.
 func (c *conn) serve() {
 	defer func() { c.resize(0) }()
-	defer context.AfterFunc(c.ctx, func() { c.deadline(time.Time{}) })()
+	defer context.AfterFunc(c.ctx, func() {
+		c.deadline(time.Time{})
+		_ = c.nc.SetWriteDeadline(time.Now().Add(farewell))
+	})()
 	stopping := false
 	for {
 		if !c.room() {
@@ -63,7 +86,7 @@ func (c *conn) serve() {
 		switch {
 		case err == nil:
 		case !errors.Is(err, os.ErrDeadlineExceeded):
-			c.left(err)
+			c.speak.left(err)
 			return
 		case stopping:
 			c.stopped()
@@ -131,7 +154,7 @@ func (c *conn) room() bool {
 	case size == 0:
 		return c.resize(firstBuffer)
 	case c.have == size: // an event longer than the buffer
-		return c.resize(min(2*size, max(size, int(c.cfg.MaxEvent))+framing.Overhead))
+		return c.resize(min(2*size, max(size, int(c.cfg.MaxEvent))+overhead))
 	case c.full && size < fullBuffer && c.memory.used.Load() < ampleMemory:
 		return c.resize(min(4*size, fullBuffer))
 	case c.small >= 256 && size > firstBuffer && c.have < size/8:
@@ -168,53 +191,27 @@ func (c *conn) take(n int) bool {
 		c.small = 0
 	}
 	defer c.large()()
-	used := 0
-	for {
-		f, n, err := c.reader.Next(c.buf[used:c.have])
-		used += n
-		if err != nil {
-			c.flush()
-			c.broken(err, c.have-used)
-			return false
-		}
-		if f.Data == nil {
-			break
-		}
-		c.add(f)
-		if c.batch.Len() >= eventsPerBatch && !c.flush() {
-			return false
-		}
-	}
-	if used > 0 {
-		c.have = copy(c.buf, c.buf[used:c.have])
-	}
-	return c.flush()
+	return c.speak.take()
 }
 
-func (c *conn) add(f framing.Frame) {
-	if f.Size > len(f.Data) {
-		c.cut(c.peer.Addr(), f.Size)
-	} else if end := f.Data[f.Size-1]; end == '\n' || end == 0 { // counted with the message
-		f.Data = framing.TrimEnd(f.Data)
-		f.Size = len(f.Data)
-	}
-	if f.Size > 0 {
-		c.batch.Add(event.Raw{Data: f.Data, Time: c.last, Peer: c.peer, Size: f.Size})
+// used drops octets from the front of the buffer.
+func (c *conn) used(n int) {
+	if n > 0 {
+		c.have = copy(c.buf, c.buf[n:c.have])
 	}
 }
 
-// flush hands the batch to the log and waits for it. False means that the log does not
-// take events any more.
-func (c *conn) flush() bool {
-	if c.batch.Len() == 0 {
-		return true
+// add puts an event into the batch, with the size it had before it was cut.
+func (c *conn) add(data []byte, size int) {
+	if size > len(data) {
+		c.cut(c.peer.Addr(), size)
+	} else if size > 0 && (data[size-1] == '\n' || data[size-1] == 0) { // counted with the message
+		data = framing.TrimEnd(data)
+		size = len(data)
 	}
-	err := c.log.Emit(c.emit, &c.batch)
-	if err != nil {
-		c.lost(c.batch.Len(), err)
+	if size > 0 {
+		c.batch.Add(event.Raw{Data: data, Time: c.last, Peer: c.peer, Size: size})
 	}
-	c.batch.Reset()
-	return err == nil
 }
 
 // large waits for its turn where the buffer is large, for what is emitted of it is copied
@@ -235,34 +232,9 @@ func (c *conn) large() (done func()) {
 	}
 }
 
-// left is the end of a connection by its peer, or by the network.
-func (c *conn) left(err error) {
-	defer c.large()()
-	if f, ferr := c.reader.End(c.buf[:c.have]); ferr != nil {
-		c.env.Meter.Add("frames_incomplete", 1)
-		c.warn(c.peer.Addr(), "connection ended inside a counted frame", "err", ferr)
-	} else if f.Data != nil {
-		c.add(f)
-	}
-	c.flush()
-	if !errors.Is(err, io.EOF) {
-		c.env.Log.Debug("connection ended", "peer", c.peer, "err", err)
-	}
-}
-
-// broken is a stream whose frames cannot be found any more.
-func (c *conn) broken(err error, rest int) {
-	text, name, hint := "connection closed: a frame's length cannot be read", "frames_bad_length", ""
-	if errors.Is(err, framing.FrameTooLarge) {
-		text, name, hint = "connection closed: a counted frame is longer than max_event", "frames_too_large", "raise max_event, or "
-	}
-	c.env.Meter.Add(name, 1)
-	c.warn(c.peer.Addr(), text, "err", err, "bytes_dropped", rest, "hint", hint+"set framing: lf if the sender does not count octets")
-}
-
 // end is the end of a connection by us.
 func (c *conn) end(reason string, args ...any) {
-	if c.rest() {
+	if c.half() {
 		args = append(args, "unfinished_bytes", c.have)
 	}
 	c.warn(c.peer.Addr(), "connection closed: "+reason, args...)
@@ -271,25 +243,15 @@ func (c *conn) end(reason string, args ...any) {
 // stopped is the end of a connection because the source stops.
 func (c *conn) stopped() {
 	c.closed.Add(1)
-	if c.rest() {
+	if c.half() {
 		c.env.Log.Info("connection closed inside an event because the source stops", "peer", c.peer, "unfinished_bytes", c.have)
 	}
 }
 
-// rest emits a line without its end, and reports whether there was half an event.
-func (c *conn) rest() bool {
+// half says good-bye and reports whether half an event is lost with that.
+func (c *conn) half() bool {
 	defer c.large()()
-	f, err := c.reader.End(c.buf[:c.have])
-	if err != nil {
-		c.env.Meter.Add("frames_incomplete", 1)
-		return true
-	}
-	if f.Data == nil {
-		return false
-	}
-	c.add(f)
-	c.flush()
-	return true
+	return c.speak.leave()
 }
 
 // lost tells of events that were read and could not be emitted.

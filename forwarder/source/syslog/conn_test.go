@@ -159,7 +159,7 @@ func TestBufferFollowsTraffic(t *testing.T) {
 	line := strings.Repeat("x", 899) + "\n"
 	size := fullBuffer
 	nc := &script{rest: []byte(strings.Repeat(line, 4000)), piece: func() int { return size }, end: io.EOF}
-	c := newConn(r, nc, somePeer)
+	c := newConn(r, nc, somePeer, "tcp")
 	most := 0
 	nc.piece = func() int {
 		most = max(most, len(c.buf))
@@ -189,7 +189,7 @@ func TestBufferShrinksInSilence(t *testing.T) {
 	s, _, _ := build(t, config(localTCP))
 	r := newRun(s, newSpool())
 	defer r.fail(nil)
-	c := newConn(r, &script{}, somePeer)
+	c := newConn(r, &script{}, somePeer, "tcp")
 	require.True(t, c.resize(fullBuffer))
 	c.have = copy(c.buf, "half")
 	c.last = time.Now()
@@ -211,12 +211,12 @@ func TestMemoryIsBounded(t *testing.T) {
 	defer r.fail(nil)
 	require.True(t, r.memory.take(mostMemory-64<<10, mostMemory))
 	nc := &script{rest: bytes.Repeat([]byte("x"), 1<<20), piece: func() int { return 1 << 20 }, end: io.EOF}
-	newConn(r, nc, somePeer).serve()
+	newConn(r, nc, somePeer, "tcp").serve()
 	assert.Equal(t, 1, lines.count("connection closed: the unfinished events of all connections fill the memory"), lines.String())
 	assert.EqualValues(t, mostMemory-64<<10, r.memory.used.Load())
 	// With ample memory gone, others still read with small buffers.
 	nc = &script{rest: bytes.Repeat([]byte("x\n"), 8<<10), piece: func() int { return 1 << 20 }, end: io.EOF}
-	newConn(r, nc, somePeer).serve()
+	newConn(r, nc, somePeer, "tcp").serve()
 	assert.Equal(t, 1+8<<10, r.log.(*spool).count(), "and the half event of the first")
 }
 
@@ -224,8 +224,8 @@ func TestReadError(t *testing.T) {
 	s, m, lines := build(t, config(localTCP))
 	r := newRun(s, newSpool())
 	defer r.fail(nil)
-	newConn(r, &script{rest: []byte("a\nb"), piece: func() int { return 9 }, end: errors.New("connection reset by peer")}, somePeer).serve()
-	newConn(r, &script{rest: []byte("1 a9 b"), piece: func() int { return 9 }, end: errors.New("connection reset by peer")}, somePeer).serve()
+	newConn(r, &script{rest: []byte("a\nb"), piece: func() int { return 9 }, end: errors.New("connection reset by peer")}, somePeer, "tcp").serve()
+	newConn(r, &script{rest: []byte("1 a9 b"), piece: func() int { return 9 }, end: errors.New("connection reset by peer")}, somePeer, "tcp").serve()
 	assert.Equal(t, []string{"a", "b", "a"}, texts(r.log.(*spool).wait(t, 3)))
 	assert.EqualValues(t, 1, m.count("frames_incomplete"))
 	assert.Equal(t, 1, lines.count(`peer=192.0.2.7 err="incomplete_frame: 1 of 9 octets: \"9 b\""`), lines.String())
@@ -271,7 +271,7 @@ func FuzzConn(f *testing.F) {
 		r := newRun(s, newSpool())
 		defer r.fail(nil)
 		step := int(seed)
-		newConn(r, &script{rest: input, end: io.EOF, piece: func() int { step = step*31 + 7; return step % 97 }}, somePeer).serve()
+		newConn(r, &script{rest: input, end: io.EOF, piece: func() int { step = step*31 + 7; return step % 97 }}, somePeer, "tcp").serve()
 
 		var want []string
 		keep := func(data []byte, cut bool) {

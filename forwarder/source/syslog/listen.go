@@ -16,9 +16,9 @@ func (r *run) bind(a address) (endpoint, error) {
 	switch a.scheme {
 	case "udp":
 		return r.bindUDP(a)
-	case "tcp":
+	case "tcp", "relp":
 		return r.bindTCP(a)
-	case "tls":
+	case "tls", "relp+tls":
 		return r.bindTLS(a)
 	case "unix":
 		return r.bindUnix(a)

@@ -93,7 +93,7 @@ func (s *acceptor) admit(nc net.Conn) {
 // talk reads from a connection until it ends.
 func (s *acceptor) talk(nc net.Conn, peer netip.AddrPort) {
 	if s.tls == nil {
-		newConn(s.run, nc, peer).serve()
+		newConn(s.run, nc, peer, s.at.scheme).serve()
 		return
 	}
 	tc := tls.Server(nc, s.tls)
@@ -107,7 +107,7 @@ func (s *acceptor) talk(nc net.Conn, peer netip.AddrPort) {
 		return
 	}
 	defer tc.Close() // sends close_notify
-	newConn(s.run, tc, peer).serve()
+	newConn(s.run, tc, peer, s.at.scheme).serve()
 }
 
 // peerOf returns the zero AddrPort for sockets that have no such thing.

@@ -1,6 +1,7 @@
-// Package syslog receives events by syslog: datagrams over UDP and unix sockets, and
-// streams over TCP, TLS and unix sockets, framed by line feeds or octet counting. It
-// takes messages as they are; reading their headers is a parser's work.
+// Package syslog receives events by syslog: datagrams over UDP and unix sockets, streams
+// over TCP, TLS and unix sockets, framed by line feeds or octet counting, and RELP, which
+// answers every message that is on disk. It takes messages as they are; reading their
+// headers is a parser's work.
 package syslog
 
 import (
@@ -19,7 +20,7 @@ import (
 
 // Spec is the source's entry in the table of ways in.
 func Spec() component.Spec[source.Source] {
-	return component.Of("syslog", "syslog over UDP, TCP, TLS and unix sockets", defaults,
+	return component.Of("syslog", "syslog over UDP, TCP, TLS, RELP and unix sockets", defaults,
 		func(c *Config, env component.Env) (source.Source, error) { return New(c, env) })
 }
 
@@ -28,7 +29,8 @@ func Spec() component.Spec[source.Source] {
 //
 // Counters: udp_dropped (datagrams the kernel had no room for), events_cut (longer than
 // max_event), frames_incomplete, frames_bad_length, frames_too_large (all three with
-// the loss of at most that frame and what the sender had in flight behind it),
+// the loss of at most that frame and what the sender had in flight behind it; over RELP
+// nothing is lost with it), frames_broken (a peer of a relp:// address speaks no RELP),
 // connections_refused (above max_connections), peers_denied (by allow: connections and
 // datagrams). Gauge: connections.
 type Source struct {
