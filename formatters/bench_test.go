@@ -18,6 +18,8 @@ var cases = []struct {
 	{"rfc3164", "rfc3164", formatters.Options{}},
 	{"cef", "cef", formatters.Options{}},
 	{"cef behind rfc5424", "cef", formatters.Options{Header: "rfc5424"}},
+	{"leef", "leef", formatters.Options{}},
+	{"leef 1.0 behind rfc3164", "leef", formatters.Options{Header: "rfc3164", Version: "1.0"}},
 	{"json", "json", formatters.Options{}},
 	{"json with raw", "json", formatters.Options{Raw: true}},
 	{"json behind rfc5424", "json", formatters.Options{Header: "rfc5424"}},

@@ -9,6 +9,7 @@ import (
 	"github.com/siemfwd/siemfwd/formatters/cef"
 	"github.com/siemfwd/siemfwd/formatters/hec"
 	"github.com/siemfwd/siemfwd/formatters/json"
+	"github.com/siemfwd/siemfwd/formatters/leef"
 	"github.com/siemfwd/siemfwd/formatters/raw"
 	"github.com/siemfwd/siemfwd/formatters/rfc3164"
 	"github.com/siemfwd/siemfwd/formatters/rfc5424"
@@ -58,6 +59,11 @@ type Options struct {
 	// cut at its end, cef loses pairs, json loses raw and fields.
 	MaxSize int
 	Zone    *time.Location // of rfc3164 timestamps; nil is UTC
+	Version string         // of the format, where it has several: leef "2.0" (default) or "1.0"
+	// Delimiter stands between the attributes of LEEF 2.0; "" is "^".
+	Delimiter string
+	PipeSafe  bool // leef: "/" for "|" in values, for readers that look for the last one
+	TextTime  bool // leef: devTime as text with its format, not milliseconds since 1970
 	// HEC puts each event into an envelope of Splunk's HTTP Event Collector: one line of
 	// JSON, of which a request holds any number one after another. A json event stands
 	// in it as an object, with numbers Splunk can hold, every other as a string. MaxSize
@@ -82,9 +88,10 @@ type Info struct {
 type format struct {
 	Info
 	header     func(o Options) (header, error)
-	body       func(o Options, headed bool) body
+	body       func(o Options, headed bool) (body, error)
 	sourceType string // what Splunk calls it
 	object     bool   // what it renders is a JSON object
+	tagged     bool   // receivers of rfc3164 take its first word for the TAG
 }
 
 // table lists every format.
@@ -99,17 +106,21 @@ var table = [...]format{
 	},
 	{
 		Info: Info{"cef", "ArcSight Common Event Format, CEF:0", true},
-		body: func(Options, bool) body { return cef.Formatter{} }, sourceType: "cef",
+		body: func(Options, bool) (body, error) { return cef.Formatter{}, nil }, sourceType: "cef", tagged: true,
+	},
+	{
+		Info: Info{"leef", "IBM Log Event Extended Format, LEEF:2.0 or 1.0", true},
+		body: newLEEF, sourceType: "leef", tagged: true,
 	},
 	{
 		Info:       Info{"json", "the whole record as one line of JSON", true},
-		body:       func(o Options, _ bool) body { return json.Formatter{Raw: o.Raw, Numbers: numbers(o)} },
+		body:       func(o Options, _ bool) (body, error) { return json.Formatter{Raw: o.Raw, Numbers: numbers(o)}, nil },
 		sourceType: "_json", object: true,
 	},
 	{
 		Info: Info{"raw", "what was received, unchanged", false},
-		body: func(o Options, headed bool) body {
-			return raw.Formatter{Multiline: o.Multiline, Text: headed}
+		body: func(o Options, headed bool) (body, error) {
+			return raw.Formatter{Multiline: o.Multiline, Text: headed}, nil
 		},
 	},
 }
@@ -191,11 +202,13 @@ func build(f *format, o Options) (Formatter, error) {
 		}
 		return h, nil
 	}
+	b, err := f.body(o, o.Header != "" && o.Header != NoHeader)
+	if err != nil {
+		return nil, fmt.Errorf("format %s: %w", f.Name, err)
+	}
 	var h header
-	var err error
 	switch o.Header {
 	case "", NoHeader:
-		b := f.body(o, false)
 		if o.MaxSize > 0 {
 			return bounded{b, o.MaxSize}, nil
 		}
@@ -204,8 +217,8 @@ func build(f *format, o Options) (Formatter, error) {
 		h, err = new5424(o)
 	case RFC3164:
 		app := o.App
-		if f.Name == "cef" {
-			app = "" // receivers take the body's own first word for the TAG
+		if f.tagged {
+			app = ""
 		}
 		h, err = new3164(o, app)
 	default:
@@ -214,7 +227,24 @@ func build(f *format, o Options) (Formatter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("header %s: %w", o.Header, err)
 	}
-	return headed{h, f.body(o, true)}, nil
+	return headed{h, b}, nil
+}
+
+func newLEEF(o Options, _ bool) (body, error) {
+	lo := leef.Options{Delimiter: o.Delimiter, PipeSafe: o.PipeSafe}
+	switch o.Version {
+	case "", "2", "2.0":
+	case "1", "1.0":
+		lo.Version1 = true
+	default:
+		return nil, fmt.Errorf("version %q: want 2.0 or 1.0", o.Version)
+	}
+	f, err := leef.New(lo)
+	if err != nil {
+		return nil, err
+	}
+	f.TextTime = o.TextTime
+	return f, nil
 }
 
 func new5424(o Options) (*rfc5424.Formatter, error) {

@@ -37,8 +37,8 @@ func TestNames(t *testing.T) {
 		_, err := formatters.New(info.Name, formatters.Options{})
 		assert.NoError(t, err)
 	}
-	assert.Equal(t, []string{"rfc5424", "rfc3164", "cef", "json", "raw"}, names)
-	assert.Equal(t, []string{"cef", "json"}, headed)
+	assert.Equal(t, []string{"rfc5424", "rfc3164", "cef", "leef", "json", "raw"}, names)
+	assert.Equal(t, []string{"cef", "leef", "json"}, headed)
 }
 
 func TestNewRefuses(t *testing.T) {
@@ -47,7 +47,7 @@ func TestNewRefuses(t *testing.T) {
 		o      formatters.Options
 		want   string
 	}{
-		{"cee", formatters.Options{}, `format "cee": unknown, want one of rfc5424, rfc3164, cef, json, raw`},
+		{"cee", formatters.Options{}, `format "cee": unknown, want one of rfc5424, rfc3164, cef, leef, json, raw`},
 		{"", formatters.Options{}, `format "": unknown`},
 		{"rfc5424", formatters.Options{Header: "none"}, `header "none": format rfc5424 is a syslog message with its own header`},
 		{"rfc3164", formatters.Options{Header: "rfc5424"}, `header "rfc5424": format rfc3164`},
@@ -311,7 +311,7 @@ func TestEnvelope(t *testing.T) {
 	assert.LessOrEqual(t, len(envelope.Event), 300)
 	assert.Greater(t, len(envelope.Event), 250)
 
-	for _, f := range []string{"cef", "json"} {
+	for _, f := range []string{"cef", "leef", "json"} {
 		assert.Contains(t, render(t, f, formatters.Options{HEC: &formatters.HEC{}}, &record.Record{}), `{"source":"siemfwd:","sourcetype":`, "no time, no time")
 	}
 	_, err := formatters.New("cef", formatters.Options{HEC: &formatters.HEC{Index: "a{b}"}})

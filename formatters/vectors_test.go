@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/siemfwd/siemfwd/formatters/cef"
+	"github.com/siemfwd/siemfwd/formatters/leef"
 	"github.com/siemfwd/siemfwd/formatters/rfc3164"
 	"github.com/siemfwd/siemfwd/formatters/rfc5424"
 	"github.com/siemfwd/siemfwd/forwarder/record"
@@ -38,7 +39,6 @@ type vector struct {
 
 // elsewhere says why the cases of some formats are not run here.
 var elsewhere = map[string]string{
-	"leef":      "the LEEF encoder does not exist yet",
 	"ecs-json":  "the ECS format does not exist yet",
 	"ocsf-json": "the OCSF format does not exist yet",
 }
@@ -49,6 +49,7 @@ var runners = map[string]func(t *testing.T, v vector){
 	"rfc5424":          expect(encode5424),
 	"rfc3164":          expect(encode3164),
 	"cef":              expect(encodeCEF),
+	"leef":             expect(encodeLEEF),
 	"splunk-hec-event": same(encodeHEC),
 	"framing":          expect(sendFrames),
 	"framing-rx":       receiveFrames,
@@ -237,4 +238,26 @@ func encodeCEF(t *testing.T, v vector) []byte {
 		e.Ext = append(e.Ext, cef.Pair{Key: p[0], Value: p[1]})
 	}
 	return cef.Append(nil, &e)
+}
+
+func encodeLEEF(t *testing.T, v vector) []byte {
+	var r struct {
+		Vendor, Product, DVersion words
+		EventID                   words `json:"event_id"`
+		Attrs                     [][2]words
+	}
+	decode(t, v.Record, &r)
+	var o struct {
+		Version, Delim string
+		Announced      *string `json:"delim_hdr"`
+		PipeSafe       bool    `json:"pipe_safe"`
+	}
+	decode(t, v.Options, &o)
+	enc, err := leef.NewEncoder(leef.Options{Version1: o.Version == "1.0", Delimiter: o.Delim, Announced: o.Announced, PipeSafe: o.PipeSafe})
+	require.NoError(t, err)
+	e := leef.Event{Vendor: r.Vendor, Product: r.Product, Version: r.DVersion, ID: r.EventID}
+	for _, a := range r.Attrs {
+		e.Attrs = append(e.Attrs, leef.Pair{Key: a[0], Value: a[1]})
+	}
+	return enc.Append(nil, &e)
 }

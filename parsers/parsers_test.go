@@ -54,7 +54,7 @@ func events(t testing.TB, v *kit.Vendor, raw []byte) [][]byte {
 // sections renders what a sample's file holds behind its event.
 func sections(t testing.TB, v *kit.Vendor, raw []byte) []txtar.File {
 	out := map[string]*bytes.Buffer{}
-	order := []string{"record", "cef", "rfc5424", "json"}
+	order := []string{"record", "cef", "leef", "rfc5424", "json"}
 	for _, name := range order {
 		out[name] = &bytes.Buffer{}
 	}
@@ -161,7 +161,7 @@ func TestNothingIsAllocatedPerEvent(t *testing.T) {
 				if fails {
 					continue // the error is the one thing that costs
 				}
-				for _, name := range []string{"rfc5424", "cef", "json"} {
+				for _, name := range []string{"rfc5424", "cef", "leef", "json"} {
 					f := format(t, name)
 					once := func() {
 						r.Reset()

@@ -212,7 +212,7 @@ func (x *explainer) page(v kit.Vendor, r *record.Record) error {
 		fmt.Fprintf(w, "warning\t%s:%s\n", warning.Kind, cut(string(warning.Detail), 100))
 	}
 	_ = w.Flush()
-	for _, name := range []string{"rfc5424", "cef", "json"} {
+	for _, name := range []string{"rfc5424", "cef", "leef", "json"} {
 		f, err := formatters.New(name, formatters.Options{Facility: 16, Host: hostname(), SDID: "siemfwd@32473", App: "siemfwd", Raw: false})
 		if err != nil {
 			return err

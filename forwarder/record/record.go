@@ -46,6 +46,10 @@ type Record struct {
 	Fields   []Field // every field the vendor sent, in its order; see Field
 	Warnings []Warning
 
+	// Shortened is how many values had to be cut or left out when the record was last
+	// rendered. A format sets it; everything else formats leave as it is.
+	Shortened int
+
 	facts   [numKeys]fact
 	have    [(numKeys + 63) / 64]uint64
 	slots   [numSlots]slot
@@ -100,7 +104,7 @@ func (r *Record) Reset() {
 	r.ID, r.Class, r.Name, r.Severity = nil, nil, nil, 0
 	r.Category, r.Action, r.Outcome, r.Message = nil, nil, nil, nil
 	r.Host, r.Peer, r.Identity, r.Test = nil, netip.Addr{}, nil, false
-	r.Syslog = Syslog{}
+	r.Syslog, r.Shortened = Syslog{}, 0
 	r.scratch, r.Fields, r.Warnings, r.open = scratch[:0], fields[:0], warnings[:0], open[:0]
 }
 
