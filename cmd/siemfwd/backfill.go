@@ -108,7 +108,7 @@ func (a *app) backfill(ctx context.Context, client *control.Client, b control.Ba
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a.say("%s: reading %s to %s again", b.Source, clockTime(b.From), clockTime(b.To))
-	view := &bar{w: a.err, redraw: isTerminal(a.err), quiet: a.quiet, b: b, began: time.Now()}
+	view := &bar{a.progress(b.Source), b}
 	var last control.BackfillStep
 	var bad error
 	err := client.Backfill(ctx, b, func(s control.BackfillStep) {
@@ -137,48 +137,18 @@ func (a *app) backfill(ctx context.Context, client *control.Client, b control.Ba
 	return nil
 }
 
-// bar shows how far a backfill is: on a terminal one line that changes, elsewhere a
-// line every tenth of the way.
+// bar shows how far a backfill is.
 type bar struct {
-	w      io.Writer
-	redraw bool
-	quiet  bool
-	b      control.Backfill
-	began  time.Time
-	tenth  int
-	drawn  time.Time
+	*progress
+	b control.Backfill
 }
 
 func (p *bar) draw(s control.BackfillStep, now time.Time) {
-	if p.quiet {
-		return
-	}
 	share := 1.0
 	if !s.Done {
-		share = min(1, max(0, float64(s.At.Sub(p.b.From))/float64(p.b.To.Sub(p.b.From))))
+		share = float64(s.At.Sub(p.b.From)) / float64(p.b.To.Sub(p.b.From))
 	}
-	line := fmt.Sprintf("%3.0f %%  at %s  %s events, %s new", 100*share, clockTime(s.At.In(p.b.From.Location())), count(s.Events), count(s.New))
-	if share > 0 && share < 1 {
-		left := time.Duration(float64(now.Sub(p.began)) * (1 - share) / share)
-		line += "  " + ago(left) + " to go"
-	}
-	switch {
-	case p.redraw && (s.Done || now.Sub(p.drawn) >= 100*time.Millisecond):
-		const width = 24
-		full := int(share * width)
-		fmt.Fprintf(p.w, "\r\x1b[K[%s%s] %s", strings.Repeat("#", full), strings.Repeat(".", width-full), line)
-		p.drawn = now
-	case !p.redraw && int(share*10) > p.tenth:
-		p.tenth = int(share * 10)
-		fmt.Fprintf(p.w, "%s: %s\n", p.b.Source, line)
-	}
-}
-
-// end leaves the line.
-func (p *bar) end() {
-	if p.redraw && !p.drawn.IsZero() {
-		fmt.Fprintln(p.w)
-	}
+	p.progress.draw(share, fmt.Sprintf("at %s  %s events, %s new", clockTime(s.At.In(p.b.From.Location())), count(s.Events), count(s.New)), now)
 }
 
 // isTerminal reports whether w is one.

@@ -156,7 +156,7 @@ func TestBarOnATerminal(t *testing.T) {
 	var w bytes.Buffer
 	from := time.Date(2026, 9, 14, 0, 0, 0, 0, time.UTC)
 	began := time.Now()
-	p := &bar{w: &w, redraw: true, b: control.Backfill{Source: "in", From: from, To: from.Add(10 * time.Hour)}, began: began}
+	p := &bar{&progress{w: &w, redraw: true, began: began}, control.Backfill{Source: "in", From: from, To: from.Add(10 * time.Hour)}}
 	p.end()
 	assert.Empty(t, w.String())
 	p.draw(control.BackfillStep{At: from.Add(5 * time.Hour), Events: 12345, New: 7}, began.Add(time.Minute))

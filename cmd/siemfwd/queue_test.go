@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -88,13 +90,13 @@ func rowsOf(t *testing.T, out string) map[string][]map[string]any {
 }
 
 // sendLines writes lines to a TCP listener.
-func sendLines(t *testing.T, addr string, lines ...string) {
-	t.Helper()
+func sendLines(addr string, lines ...string) error {
 	c, err := net.Dial("tcp", addr)
-	require.NoError(t, err)
+	if err != nil {
+		return err
+	}
 	_, err = c.Write([]byte(strings.Join(lines, "\n") + "\n"))
-	require.NoError(t, err)
-	require.NoError(t, c.Close())
+	return errors.Join(err, c.Close())
 }
 
 func numberedLines(n int) (lines []string) {
@@ -117,7 +119,7 @@ sinks:
   archive: {type: file, path: "%s", format: raw}
   away: {type: syslog, address: "tcp://%s", format: raw}
 `, filepath.Join(dir, "out"), closed))
-	sendLines(t, p.listening("in"), numberedLines(100)...)
+	require.NoError(t, sendLines(p.listening("in"), numberedLines(100)...))
 	p.until("settled", func(st control.Status) bool { return st.Lanes[0].Delivered == 100 && st.Lanes[1].Waiting == 100 })
 	look := func() (facts []string) {
 		status, out, words := command(t, "queue", "-c", p.config, "-o", "json")
@@ -150,4 +152,99 @@ sinks:
 	assert.Contains(t, words, "no forwarder is running")
 	_, _, words = command(t, "queue", "-c", p.config)
 	assert.Contains(t, words, "no forwarder is running; this is what "+filepath.Join(dir, "state")+" holds")
+}
+
+// damage flips a bit within the newest segment of a source's log.
+func damage(t *testing.T, state, source, within string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(state, "sources", source, "*.seg"))
+	require.NoError(t, err)
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		require.NoError(t, err)
+		if i := bytes.Index(data, []byte(within)); i >= 0 {
+			data[i] ^= 1
+			require.NoError(t, os.WriteFile(name, data, 0o600))
+			return
+		}
+	}
+	t.Fatalf("no %q in %v", within, names)
+}
+
+func TestQueueCheckFindsDamage(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state")
+	require.NoError(t, fill(state, "in", map[string]int{"archive": 3}, numberedLines(20)...))
+	yaml := filepath.Join(dir, "siemfwd.yaml")
+	require.NoError(t, os.WriteFile(yaml, []byte("state: "+state+`
+sources:
+  in: {type: syslog, vendor: text, listen: ["tcp://127.0.0.1:0"]}
+sinks:
+  archive: {type: stdout}
+`), 0o600))
+	status, out, words := command(t, "queue", "check", "-c", yaml)
+	assert.Equal(t, exitDone, status, words)
+	assert.Contains(t, out, "events 1 to 20  ok")
+	assert.Contains(t, out, "cursor of archive at 4, 17 waiting: ok")
+	assert.Contains(t, words, "no damage in ")
+
+	damage(t, state, "in", "event 00007")
+	status, out, words = command(t, "queue", "check", "-c", yaml, "in", "-q")
+	assert.Equal(t, exitFailed, status)
+	assert.Contains(t, out, "DAMAGED: 1 place, 1 event lost")
+	assert.Regexp(t, `at \d+: no intact frame in \d+ octets, event 8 is lost`, out)
+	assert.Contains(t, words, "siemfwd: damage found: 1 damaged place, 1 event lost")
+	status, out, _ = command(t, "queue", "check", "-c", yaml, "-o", "json")
+	assert.Equal(t, exitFailed, status)
+	rows := rowsOf(t, out)
+	require.Len(t, rows["segment"], 1)
+	assert.EqualValues(t, 1, rows["segment"][0]["lost"])
+	assert.Equal(t, false, rows["log"][0]["clean"])
+	cursors, err := filepath.Glob(filepath.Join(state, "sources", "in", "cursors", "*"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(cursors[0], nil, 0o600))
+	_, out, _ = command(t, "queue", "check", "-c", yaml)
+	assert.Contains(t, out, "cursor of archive at 1, 20 waiting: BAD: damaged: its reader begins at the oldest event")
+	assert.Contains(t, out, "1 bad cursor")
+
+	status, _, words = command(t, "queue", "check", "-c", yaml, "nobody")
+	assert.Equal(t, exitFailed, status)
+	assert.Contains(t, words, `there is no source "nobody"`)
+}
+
+// A check beside a forwarder that takes and delivers finds nothing, whoever does it, and
+// disturbs nobody.
+func TestQueueCheckBesideAForwarder(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "out")
+	p := startProcess(t, dir, fmt.Sprintf(`defaults: {keep: 0s, spool: 1MiB}
+sources:
+  in: {type: syslog, vendor: text, listen: ["tcp://127.0.0.1:0"]}
+sinks:
+  archive: {type: file, path: "%s", format: raw}
+`, out))
+	addr := p.listening("in")
+	const rounds, each = 40, 500
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for range rounds {
+			assert.NoError(t, sendLines(addr, numberedLines(each)...))
+		}
+	}()
+	offline := filepath.Join(dir, "offline.yaml")
+	text, err := os.ReadFile(p.config)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(offline, append([]byte("control: \"\"\n"), text...), 0o600))
+	for checks := 0; checks < 6; checks++ {
+		for _, config := range []string{p.config, offline} {
+			status, out, words := command(t, "queue", "check", "-c", config)
+			require.Equal(t, exitDone, status, out+words)
+		}
+	}
+	<-sent
+	p.until("delivered", func(st control.Status) bool { return st.Lanes[0].Delivered == rounds*each })
+	p.stop()
+	status, _, words := command(t, "queue", "check", "-c", p.config)
+	require.Equal(t, exitDone, status, words)
 }

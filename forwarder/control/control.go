@@ -69,6 +69,9 @@ func Listen(path string, log *slog.Logger, s Service) (*Server, error) {
 	if q, ok := s.(Queuer); ok {
 		mux.HandleFunc("GET /queue", serveQueue(q))
 	}
+	if c, ok := s.(Checker); ok {
+		mux.HandleFunc("POST /queue/check", serveStream(c.CheckQueue, lastChecked))
+	}
 	srv := &Server{path: path, done: make(chan struct{}),
 		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
 	go func() {
