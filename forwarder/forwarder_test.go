@@ -93,6 +93,13 @@ func startWith(t *testing.T, dir, keys string, sinks map[string]sink.Sink) *daem
 	}
 	path := filepath.Join(dir, "siemfwd.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(y.String()), 0o600))
+	return startFile(t, path, sinks)
+}
+
+// startFile runs a forwarder with the configuration in a file; the sinks given take the
+// place of those it names.
+func startFile(t *testing.T, path string, sinks map[string]sink.Sink) *daemon {
+	t.Helper()
 	cfg, problems := Load(path, Strict)
 	require.NoError(t, problems.Err())
 	f, err := New(cfg, Options{Sinks: sinks})
@@ -124,10 +131,21 @@ func (d *daemon) end() {
 	}
 }
 
-// send writes lines to the source over one connection.
+// send writes lines to the first source over one connection.
 func (d *daemon) send(lines ...string) {
 	d.t.Helper()
-	addr := strings.TrimPrefix(d.Status().Sources[0].Listening[0], "tcp://")
+	d.sendTo(d.cfg.Sources[0].Name, lines...)
+}
+
+// sendTo writes lines to a source that listens on TCP.
+func (d *daemon) sendTo(source string, lines ...string) {
+	d.t.Helper()
+	addr := ""
+	for _, s := range d.Status().Sources {
+		if s.Name == source {
+			addr = strings.TrimPrefix(s.Listening[0], "tcp://")
+		}
+	}
 	c, err := net.Dial("tcp", addr)
 	require.NoError(d.t, err)
 	_, err = c.Write([]byte(strings.Join(lines, "\n") + "\n"))

@@ -2,11 +2,8 @@ package forwarder
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/siemfwd/siemfwd/forwarder/config"
-	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/forwarder/when"
 )
 
@@ -62,26 +59,4 @@ func filterOf(c *config.Sink) (when.Filter, error) {
 		f.Drop = append(f.Drop, conds)
 	}
 	return f, nil
-}
-
-// Decide tells why a sink's conditions keep a record back, with the line of the
-// condition; "" when they let it pass.
-func Decide(c *config.Sink, r *record.Record) string {
-	f, err := filterOf(c)
-	if err != nil {
-		return err.Error()
-	}
-	pass, by := f.Decide(r)
-	switch {
-	case pass:
-		return ""
-	case by.By == when.ByWhen:
-		t := c.When[by.Index]
-		return fmt.Sprintf("%s does not hold (%s)", t.Text, t.Pos)
-	}
-	var words []string
-	for _, t := range c.Drop[by.Index] {
-		words = append(words, t.Text)
-	}
-	return fmt.Sprintf("dropped by [%s] (%s)", strings.Join(words, ", "), c.Drop[by.Index][0].Pos)
 }

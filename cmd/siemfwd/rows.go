@@ -77,7 +77,7 @@ func items(fields []record.Field) string {
 func printable(text []byte) string {
 	out := make([]rune, 0, len(text))
 	for _, c := range string(text) {
-		if c < ' ' || c == 0x7f {
+		if c < ' ' || c >= 0x7f && c < 0xa0 {
 			c = ' '
 		}
 		out = append(out, c)

@@ -96,6 +96,7 @@ type Sink struct {
 	Facility           int    // 0 to 23
 	Host, SDID         string // "": the formatter's own
 	From               []string
+	FromPos            Pos           // of `from:`; the zero Pos when it is not there
 	When               []Condition   // all must hold
 	Drop               [][]Condition // one list of which all hold drops; none is empty
 	Start              string        // newest or oldest

@@ -261,6 +261,9 @@ func (l *loader) sink(a at) Sink {
 	l.word(a, "format", keys.Format, formats, name != "")
 	s := Sink{Name: a.key.Value, Type: name, Format: keys.Format, Header: header.Header, Facility: int(header.Facility), Host: header.Host,
 		SDID: header.SDID, From: keys.From, Start: keys.Start, Raw: keys.Raw, MaxSize: keys.MaxSize, Config: cfg, Pos: a.name().pos()}
+	if m, ok := a.lookup("from"); ok {
+		s.FromPos = m.name().pos()
+	}
 	for _, c := range keys.When {
 		s.When = append(s.When, c.public())
 	}

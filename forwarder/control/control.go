@@ -30,6 +30,7 @@ type Server struct {
 	http *http.Server
 	path string
 	done chan struct{}
+	end  context.CancelFunc // of everything that is being answered
 }
 
 // Listen serves s on a unix socket at path, which only the same user and group may
@@ -72,8 +73,12 @@ func Listen(path string, log *slog.Logger, s Service) (*Server, error) {
 	if c, ok := s.(Checker); ok {
 		mux.HandleFunc("POST /queue/check", serveStream(c.CheckQueue, lastChecked))
 	}
-	srv := &Server{path: path, done: make(chan struct{}),
-		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
+	if t, ok := s.(Tapper); ok {
+		mux.HandleFunc("POST /tap", serveStream(t.Tap, lastTapped))
+	}
+	ctx, end := context.WithCancel(context.Background())
+	srv := &Server{path: path, done: make(chan struct{}), end: end,
+		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
 	go func() {
 		defer close(srv.done)
 		if err := srv.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -83,12 +88,19 @@ func Listen(path string, log *slog.Logger, s Service) (*Server, error) {
 	return srv, nil
 }
 
-// Close ends the service and removes the socket.
+// Close ends the service and removes the socket. Long answers end early; a client that
+// does not read is not waited for longer than a second.
 func (s *Server) Close() error {
 	if s.http == nil {
 		return nil
 	}
-	err := s.http.Close()
+	s.end()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = s.http.Close()
+	}
 	<-s.done
 	return err
 }

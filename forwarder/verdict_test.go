@@ -16,7 +16,7 @@ func TestDecideNamesTheConditionAndItsLine(t *testing.T) {
 	s := &config.Sink{When: []config.Condition{at("severity >= 4", 7)},
 		Drop: [][]config.Condition{{at("outcome = resolved", 8), at("source = casb", 9)}}}
 	r := &record.Record{Severity: 3, Source: "casb"}
-	assert.Equal(t, "severity >= 4 does not hold (siemfwd.yaml:7:3)", Decide(s, r))
+	assert.Equal(t, "severity >= 4 does not hold: it is 3 low (siemfwd.yaml:7:3)", Decide(s, r))
 	r.Severity = 8
 	assert.Empty(t, Decide(s, r))
 	r.Outcome = []byte("resolved")
