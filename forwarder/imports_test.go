@@ -154,9 +154,9 @@ func brokenLayer(pkg, parent string, isChild bool, imp string, bad func(string, 
 			bad("a format writes to no wire and does not import %s", imp)
 		}
 	case under(pkg, "forwarder/sink"):
-		only("a sink", "forwarder/sink", "forwarder/component", "forwarder/framing", "forwarder/event", "forwarder/certs")
+		only("a sink", "forwarder/sink", "forwarder/component", "forwarder/framing", "forwarder/event", "forwarder/certs", "forwarder/credential")
 	case under(pkg, "forwarder/source"):
-		only("a source", "forwarder/source", "forwarder/component", "forwarder/framing", "forwarder/event", "forwarder/certs", "parsers/kit")
+		only("a source", "forwarder/source", "forwarder/component", "forwarder/framing", "forwarder/event", "forwarder/certs", "forwarder/credential", "parsers/kit")
 	case under(pkg, "forwarder/spool"):
 		only("the spool", "forwarder/event", "forwarder/spool")
 	case under(pkg, "forwarder/when"):

@@ -145,9 +145,9 @@ func (d *demo) startAPIs() error {
 		}
 		api, err := k.Start(simulate.Options{Seed: 1, Events: demoPolled, Start: time.Now().Add(-2 * time.Minute), For: time.Minute, PageSize: 5})
 		if err != nil {
-			return fmt.Errorf("API of %s: %w", k.Vendor, err)
+			return fmt.Errorf("API of %s: %w", k.Name, err)
 		}
-		d.apis[k.Vendor+"-api"] = simulated{k, api}
+		d.apis[k.Name+"-api"] = simulated{k, api}
 		d.accepted += demoPolled
 	}
 	return nil

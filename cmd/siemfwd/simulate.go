@@ -1,13 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -16,18 +15,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/siemfwd/siemfwd/forwarder/simulate"
-	"github.com/siemfwd/siemfwd/parsers"
-	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
 // simulation is one call of `simulate`.
 type simulation struct {
 	*app
-	listen           []string // of the APIs, in the order of simulate.Kinds
-	send             []string
-	bad, token, rate string
-	lasts, past      time.Duration
-	seed             uint64
+	listen          []string // of the APIs, in the order of simulate.Kinds
+	send            []string
+	bad, rate       string
+	auth, token, ca string // of what is sent
+	lasts, past     time.Duration
+	seed            uint64
 
 	apis    []simulated
 	senders []*sending
@@ -45,7 +43,7 @@ func (a simulated) polled() bool { return len(a.kind.Login) > 0 }
 // source is a source that polls it, as one line of YAML without its end.
 func (a *simulated) source(name, secret string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "  %s: {type: poll, vendor: %s, base_url: \"%s\"", name, a.kind.Vendor, a.URL)
+	fmt.Fprintf(&b, "  %s: {type: poll, vendor: %s, base_url: \"%s\"", name, a.kind.Name, a.URL)
 	for i, l := range a.kind.Login {
 		if i == len(a.kind.Login)-1 {
 			l[1] = secret
@@ -53,16 +51,6 @@ func (a *simulated) source(name, secret string) string {
 		fmt.Fprintf(&b, ", %s: \"%s\"", l[0], l[1])
 	}
 	return b.String()
-}
-
-// sending is one sender and what it was answered.
-type sending struct {
-	name string
-	simulate.Sender
-
-	mu       sync.Mutex
-	statuses map[string]int // by status, or "no answer"
-	err      error          // why Run ended
 }
 
 // simulateFor is how long events go on when nobody says.
@@ -78,6 +66,10 @@ siemfwd run can be tried before there are credentials; configs/examples/simulate
 fits. It takes invented credentials, and listens on loopback only. At the end it tells
 what was handed out and how often it was asked.
 
+What --send posts are the samples of a vendor: to a URL, with the credential that --auth
+says in the words of a source's auth, or to the webhook NAME of the configuration -c,
+with what that one asks for:
+` + sendExamples + `
 --bad takes a list of:
 ` + badWords() + `  all            all of these, with Retry-After`,
 		Args: cobra.NoArgs,
@@ -90,10 +82,12 @@ what was handed out and how often it was asked.
 	f := cmd.Flags()
 	s.listen = make([]string, len(simulate.Kinds()))
 	for i, k := range simulate.Kinds() {
-		f.StringVar(&s.listen[i], k.Vendor, fmt.Sprintf("127.0.0.1:%d", 9701+i), "`ADDRESS` of the "+k.Doc+"; empty: none")
+		f.StringVar(&s.listen[i], k.Name, fmt.Sprintf("127.0.0.1:%d", 9701+i), "`ADDRESS` of the "+k.Doc+"; empty: none")
 	}
-	f.StringSliceVar(&s.send, "send", nil, "post samples to this webhook, `[VENDOR=]URL`; the vendor may be the end of the path")
-	f.StringVar(&s.token, "token", "", "bearer token of what is sent")
+	f.StringArrayVar(&s.send, "send", nil, "post samples to this webhook, `[VENDOR=]URL|NAME`: the vendor may be the end of the path; NAME is a source of -c")
+	f.StringVar(&s.auth, "auth", "", "what is shown to the URLs of --send, as a source's auth says it, `'{type: …}'|help`; help lists the types and their keys")
+	f.StringVar(&s.token, "token", "", "the same as --auth '{type: bearer, token: …}'")
+	f.StringVar(&s.ca, "ca", "", "`FILE` with the authorities of webhooks that have https")
 	f.StringVar(&s.bad, "bad", "", "misbehave: a `LIST` of the words above")
 	f.StringVar(&s.rate, "rate", "2/s", "how many events a second each API and webhook has")
 	f.DurationVar(&s.past, "past", 10*time.Minute, "how long there have been events already")
@@ -129,7 +123,7 @@ func (s *simulation) run(ctx context.Context) error {
 	o.Start = time.Now().Add(o.Skew - s.past)
 	o.For = s.past + ahead
 	o.Events = int(o.For.Seconds() * float64(pace.Limit()))
-	if err := s.openSenders(&o, time.Duration(float64(time.Second)/float64(pace.Limit()))); err != nil {
+	if err := s.openSenders(simulate.Sender{Every: time.Duration(float64(time.Second) / float64(pace.Limit())), Seed: s.seed, Faults: o.Faults}); err != nil {
 		return err
 	}
 	defer s.close()
@@ -158,51 +152,15 @@ func (s *simulation) openAPIs(o simulate.Options) error {
 		}
 		api, err := k.Start(o)
 		if errors.Is(err, simulate.ErrAddress) {
-			return usage("--%s: %v", k.Vendor, err)
+			return usage("--%s: %v", k.Name, err)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", k.Vendor, err)
+			return fmt.Errorf("%s: %w", k.Name, err)
 		}
 		s.apis = append(s.apis, simulated{k, api})
 	}
 	if len(s.apis)+len(s.senders) == 0 {
-		return usage("nothing to simulate: say --checkpoint, --skyhigh, --scanner or --send")
-	}
-	return nil
-}
-
-// openSenders finds out what to post where.
-func (s *simulation) openSenders(o *simulate.Options, every time.Duration) error {
-	for _, text := range s.send {
-		name, target, ok := strings.Cut(text, "=")
-		if !ok || strings.Contains(name, "/") {
-			target = text
-			if u, err := url.Parse(text); err == nil {
-				name = path.Base(u.Path)
-			}
-		}
-		v, ok := parsers.ByName(name)
-		if !ok || v.Shape != kit.Body {
-			return usage("--send %s: it does not say whose webhook that is; write VENDOR=URL", text)
-		}
-		samples, err := kit.ReadSamples(v)
-		if err != nil {
-			return err
-		}
-		d := &sending{name: name, statuses: map[string]int{}}
-		d.Sender = simulate.Sender{URL: target, Every: every, Seed: s.seed, Faults: o.Faults}
-		if s.token != "" {
-			d.Header = http.Header{"Authorization": {"Bearer " + s.token}}
-		}
-		for _, sample := range samples {
-			if split(v, sample.Raw, func([]byte) error { return nil }) == nil {
-				d.Bodies = append(d.Bodies, sample.Raw)
-			}
-		}
-		if len(d.Bodies) == 0 {
-			return usage("--send %s: vendor %s has no samples to send", text, name)
-		}
-		s.senders = append(s.senders, d)
+		return usage("nothing to simulate: say --send, or where one of the APIs shall listen")
 	}
 	return nil
 }
@@ -211,38 +169,23 @@ func (s *simulation) openSenders(o *simulate.Options, every time.Duration) error
 func (s *simulation) introduce() {
 	for _, a := range s.apis {
 		if !a.polled() {
-			s.say("# The %s, with SIMULATED=%s in the environment:\n# siemfwd scanner sinks list --base-url %s --tenant %s --key env:SIMULATED",
-				a.kind.Doc, simulate.Secret, a.URL, simulate.Tenant)
+			s.say("# The %s, with SIMULATED=%s in the environment:\n# %s", a.kind.Doc, simulate.Secret, strings.ReplaceAll(a.kind.Use(a.URL), "\n", "\n# "))
 		}
 	}
-	if len(s.senders) == 0 && !slices.ContainsFunc(s.apis, simulated.polled) {
+	if !slices.ContainsFunc(s.apis, simulated.polled) && !slices.ContainsFunc(s.senders, func(d *sending) bool { return d.source == "" }) {
 		return
 	}
 	s.say("# As sources of siemfwd, with SIMULATED=%s in the environment:\nsources:", simulate.Secret)
 	for _, a := range s.apis {
 		if a.polled() {
-			s.say("%s, every: 10s, since: %s}", a.source(a.kind.Vendor, "${env:SIMULATED}"), s.past)
+			s.say("%s, every: 10s, since: %s}", a.source(a.kind.Name, "${env:SIMULATED}"), s.past)
 		}
 	}
 	for _, d := range s.senders {
-		if u, err := url.Parse(d.URL); err == nil {
-			s.say("  %s: {type: webhook, vendor: %s, listen: \"%s\", path: %s, auth: {type: none}}", d.name, d.name, u.Host, u.Path)
+		if u, err := url.Parse(d.URL); err == nil && d.source == "" {
+			s.say("  %s: {type: webhook, vendor: %s, listen: \"%s\", path: %s, auth: %s}", d.name, d.name, u.Host, u.Path, d.asks)
 		}
 	}
-}
-
-// answered counts one answer.
-func (d *sending) answered(status int, cut bool, err error) {
-	what := "no answer"
-	if err == nil {
-		what = fmt.Sprint(status)
-	}
-	if cut {
-		what += " to half a body"
-	}
-	d.mu.Lock()
-	d.statuses[what]++
-	d.mu.Unlock()
 }
 
 // report says what happened.
@@ -256,7 +199,7 @@ func (s *simulation) report() error {
 	}
 	var rows []row
 	for _, a := range s.apis {
-		r := row{Name: a.kind.Vendor, Calls: map[string]int{}}
+		r := row{Name: a.kind.Name, Calls: map[string]int{}}
 		for _, e := range a.Events() {
 			r.Events++
 			if e.Handed {
@@ -275,7 +218,7 @@ func (s *simulation) report() error {
 		if d.err != nil {
 			return usage("--send: %v", d.err)
 		}
-		rows = append(rows, row{Name: d.name, Calls: d.statuses})
+		rows = append(rows, row{Name: cmp.Or(d.source, d.name), Calls: d.statuses})
 	}
 	for _, r := range rows {
 		if s.output == "json" {

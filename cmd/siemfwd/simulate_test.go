@@ -1,10 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/siemfwd/siemfwd/forwarder/control"
@@ -52,4 +58,51 @@ func TestEveryLoginWorksAgainstTheSimulator(t *testing.T) {
 			require.True(t, e.Handed)
 		}
 	}
+}
+
+// Every way in which a webhook can ask who sends is tried with one command.
+func TestEveryCredentialIsShownByTheSimulator(t *testing.T) {
+	idp, err := simulate.Issuer(simulate.Options{})
+	require.NoError(t, err)
+	defer idp.Close()
+	t.Setenv("SIMULATED", simulate.Secret)
+	hooks, err := freePort()
+	require.NoError(t, err)
+	auths := map[string]string{
+		"none":   `{type: none}`,
+		"bearer": `{type: bearer, token: "${env:SIMULATED}"}`,
+		"basic":  `{type: basic, username: u, password: "${env:SIMULATED}"}`,
+		"custom": `{type: header, name: Authorization, value: "${env:SIMULATED}", headers: {X-Webhook-Key: "${env:SIMULATED}"}}`,
+		"client": `{type: oauth_client_credentials, client_id: epm, client_secret: "${env:SIMULATED}"}`,
+		"user":   `{type: oauth_password, client_id: epm2, client_secret: "${env:SIMULATED}", username: u, password: "${env:SIMULATED}"}`,
+		"signed": `{type: hmac, name: X-Signature, prefix: sha256=, secret: "${env:SIMULATED}", timestamp: X-Time}`,
+		"stripe": `{type: hmac, name: Stripe-Signature, prefix: v1=, secret: "${env:SIMULATED}", timestamp: t=}`,
+		"jwt":    `{type: jwt, issuer: "` + idp.URL + `", audience: siemfwd, scopes: [events]}`,
+		"asked":  `{type: introspection, introspection_url: "` + idp.URL + `/introspect", client_id: siemfwd, client_secret: "${env:SIMULATED}"}`,
+	}
+	yaml := "sources:\n"
+	for _, name := range slices.Sorted(maps.Keys(auths)) {
+		yaml += fmt.Sprintf("  %s: {type: webhook, vendor: beyondtrust, listen: \"%s\", path: /hooks/%s, auth: %s}\n", name, hooks, name, auths[name])
+	}
+	p := startProcess(t, t.TempDir(), yaml+"sinks:\n  out: {type: stdout, format: cef}\n")
+	var senders sync.WaitGroup
+	for name := range auths {
+		args := []string{"simulate", "--checkpoint=", "--skyhigh=", "--scanner=", "--issuer=", "-q", "-o", "json", "--rate", "20/s", "--for", "3s"}
+		if name == "jwt" || name == "asked" { // the tokens are somebody else's
+			args = append(args, "--send", "beyondtrust=http://"+hooks+"/hooks/"+name,
+				"--auth", `{type: oauth_client_credentials, token_url: "`+idp.URL+`/token", client_id: sender, client_secret: `+simulate.Secret+`, scopes: [events]}`)
+		} else {
+			args = append(args, "-c", p.config, "--send", name)
+		}
+		senders.Go(func() {
+			var out, words bytes.Buffer
+			assert.Zero(t, run(t.Context(), args, nil, &out, &words), "%s: %s", name, &words)
+			var got struct{ Calls map[string]int }
+			assert.NoError(t, json.Unmarshal(out.Bytes(), &got), name)
+			assert.Positive(t, got.Calls["200"], "%s: %+v", name, got)
+			assert.Len(t, got.Calls, 1, "%s: %+v", name, got)
+		})
+	}
+	senders.Wait()
+	p.stop()
 }

@@ -45,6 +45,9 @@ func Doc(k Kinds) []Section {
 	return append(sections, d.types("sinks", k.Sinks)...)
 }
 
+// KeysOf tells of the keys of one component, whose struct v points to.
+func KeysOf(v any) []Key { return documenter{}.keys("", reflect.ValueOf(v).Elem()) }
+
 type documenter struct{ k Kinds }
 
 func (d documenter) types(in string, kinds map[string]Kind) []Section {

@@ -59,18 +59,7 @@ func (o Options) maxSize() int64 {
 }
 
 func load(files []File, problems Problems, k Kinds, o Options) (*Config, Problems) {
-	if o.LookupEnv == nil {
-		o.LookupEnv = os.LookupEnv
-	}
-	if o.ReadFile == nil {
-		o.ReadFile = readFile
-	}
-	l := &loader{
-		k: k, o: o, problems: problems, broken: problems.Err() != nil,
-		words: words{map[string]bool{}, secretNames{}}, known: map[reflect.Type][]field{},
-		bad: map[string]bool{}, worse: map[string]bool{}, unresolved: map[*yaml.Node]bool{},
-		values: map[string]value{}, written: map[string]string{}, given: map[string]bool{},
-	}
+	l := newLoader(problems, k, o)
 	for _, t := range []reflect.Type{reflect.TypeFor[rootKeys](), reflect.TypeFor[sourceKeys](), reflect.TypeFor[sinkKeys](), reflect.TypeFor[headerKeys]()} {
 		l.collect(l.words, t, 0)
 	}
@@ -92,6 +81,36 @@ func load(files []File, problems Problems, k Kinds, o Options) (*Config, Problem
 	}
 	c.written, c.given, c.names = l.written, l.given, l.words.secrets
 	return c, ps
+}
+
+func newLoader(problems Problems, k Kinds, o Options) *loader {
+	if o.LookupEnv == nil {
+		o.LookupEnv = os.LookupEnv
+	}
+	if o.ReadFile == nil {
+		o.ReadFile = readFile
+	}
+	return &loader{
+		k: k, o: o, problems: problems, broken: problems.Err() != nil,
+		words: words{map[string]bool{}, secretNames{}}, known: map[reflect.Type][]field{},
+		bad: map[string]bool{}, worse: map[string]bool{}, unresolved: map[*yaml.Node]bool{},
+		values: map[string]value{}, written: map[string]string{}, given: map[string]bool{},
+	}
+}
+
+// ParseKeys reads a text that is one component's keys alone, as the file would have
+// them, into a pointer to its struct, which holds the defaults.
+func ParseKeys(f File, into any, o Options) Problems {
+	l := newLoader(nil, Kinds{}, o)
+	l.collect(l.words, reflect.TypeOf(into), 0)
+	t := newText(f.Name, f.Data, l.words.secrets)
+	l.files = append(l.files, t)
+	if a, ok := l.root(t); ok {
+		l.component(a, []any{into}, nil)
+	} else if !l.broken {
+		l.problems = append(l.problems, Problem{File: f.Name, Text: "holds no keys"})
+	}
+	return l.finish()
 }
 
 // read makes a configuration of the files; with errors among the problems it is not whole.

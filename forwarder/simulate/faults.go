@@ -27,6 +27,7 @@ func Words() []Word {
 		{"slow", "2 % of the answers take 3 seconds", func(o *Options) { o.Faults.Slow = 0.02 }},
 		{"lost", "1 % of the calls are done and yet answered 500", func(o *Options) { o.Faults.Lost = 0.01 }},
 		{"cut", "2 % of the answers, and of what is sent, end too early", func(o *Options) { o.Faults.Cut = 0.02 }},
+		{"impostors", "1 % of what is sent is sent with a wrong credential before", func(o *Options) { o.Faults.Impostors = 0.01 }},
 		{"failures", "1 % of the answers are failures with status 200", func(o *Options) { o.Faults.Failures = 0.01 }},
 		{"stale", "1 % of the calls find all scrollIds invalid", func(o *Options) { o.Faults.Stale = 0.01 }},
 		{"revoked", "1 % of the calls find all tokens revoked", func(o *Options) { o.Faults.Revoke = 0.01 }},

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -11,24 +12,38 @@ import (
 	"net/url"
 	"regexp"
 	"time"
+
+	"github.com/siemfwd/siemfwd/forwarder/credential"
 )
 
 // Sender posts the deliveries of a vendor to a webhook.
 type Sender struct {
 	// URL is where to. User and password in it become basic authentication.
 	URL    string
-	Header http.Header // of every request, such as Authorization
+	Header http.Header // of every request, such as X-GitHub-Delivery
+	// Credential is what is shown; nil: nothing.
+	Credential *credential.Credential
+	Client     *http.Client // nil: http.DefaultClient
 	// Bodies are posted one after the other, and then again with other UUIDs, so that
 	// they are other events. There is at least one.
 	Bodies [][]byte
 	Every  time.Duration // from one delivery to the next
 	Seed   uint64
-	Faults Faults // Duplicates: a delivery is repeated; Cut: half of one is sent first
+	// Faults are heeded as far as they concern a sender. Duplicates: a delivery is
+	// repeated; Cut: half of one is sent first; Impostors: one is sent first whose
+	// credential is wrong.
+	Faults Faults
 }
 
-// Run posts until ctx ends, and tells done of every answer, or of the error in place
-// of one. cut says that the body was not whole.
-func (s *Sender) Run(ctx context.Context, done func(status int, cut bool, err error)) error {
+// Delivery is what became of one.
+type Delivery struct {
+	Status int    // of the answer
+	Fault  string // what was wrong about it: "cut" or "impostor"; "" for nothing
+	Err    error  // why there was no answer
+}
+
+// Run posts until ctx ends, and tells done of every delivery.
+func (s *Sender) Run(ctx context.Context, done func(Delivery)) error {
 	target, err := url.Parse(s.URL)
 	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
 		return fmt.Errorf("%q is not an address such as http://127.0.0.1:9710/hooks/scanner", s.URL)
@@ -43,9 +58,23 @@ func (s *Sender) Run(ctx context.Context, done func(status int, cut bool, err er
 			if draw.Float64() < s.Faults.Duplicates {
 				times = 2
 			}
+			var faults []string
 			if draw.Float64() < s.Faults.Cut {
-				status, err := s.post(ctx, target, body[:len(body)/2])
-				done(status, true, err)
+				faults = append(faults, "cut")
+			}
+			if s.Credential != nil && draw.Float64() < s.Faults.Impostors {
+				faults = append(faults, "impostor")
+			}
+			for _, fault := range faults {
+				sent := body
+				if fault == "cut" {
+					sent = body[:len(body)/2]
+				}
+				status, err := s.post(ctx, target, sent, fault == "impostor")
+				if ctx.Err() != nil {
+					return nil
+				}
+				done(Delivery{status, fault, err})
 			}
 			for range times {
 				select {
@@ -53,33 +82,65 @@ func (s *Sender) Run(ctx context.Context, done func(status int, cut bool, err er
 					return nil
 				case <-pace.C:
 				}
-				status, err := s.post(ctx, target, body)
+				status, err := s.post(ctx, target, body, false)
 				if ctx.Err() != nil {
 					return nil
 				}
-				done(status, false, err)
+				done(Delivery{Status: status, Err: err})
 			}
 		}
 	}
 }
 
-func (s *Sender) post(ctx context.Context, target *url.URL, body []byte) (int, error) {
+// post sends a body, and once more where a token has ended.
+func (s *Sender) post(ctx context.Context, target *url.URL, body []byte, impostor bool) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
-	if err != nil {
-		return 0, err
+	for try := range 2 {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
+		if err != nil {
+			return 0, err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		for k, v := range s.Header {
+			req.Header[http.CanonicalHeaderKey(k)] = v
+		}
+		if err := s.sign(ctx, req.Header, body, impostor); err != nil {
+			return 0, err
+		}
+		resp, err := cmp.Or(s.Client, http.DefaultClient).Do(req)
+		if err != nil {
+			return 0, err
+		}
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+		_ = resp.Body.Close()
+		status = resp.StatusCode
+		if status != http.StatusUnauthorized || impostor || try > 0 || s.Credential == nil || !s.Credential.Refused(req.Header) {
+			break
+		}
 	}
-	req.Header.Set("Content-Type", "application/json")
-	for k, v := range s.Header {
-		req.Header[http.CanonicalHeaderKey(k)] = v
+	return status, nil
+}
+
+// sign puts the credential on a request, or, for an impostor, what looks like it.
+func (s *Sender) sign(ctx context.Context, h http.Header, body []byte, impostor bool) error {
+	if s.Credential == nil {
+		return nil
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
+	before := h.Clone()
+	if err := s.Credential.Put(ctx, h, body); err != nil || !impostor {
+		return err
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
-	return resp.StatusCode, resp.Body.Close()
+	for name, values := range h {
+		if text := values[0]; before.Get(name) != text && text != "" {
+			last := text[len(text)-1] ^ 1 // another digit or letter
+			if last <= ' ' || last >= 0x7f {
+				last = 'x'
+			}
+			h[name] = []string{text[:len(text)-1] + string(rune(last))}
+		}
+	}
+	return nil
 }
 
 var uuid = regexp.MustCompile(`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`)

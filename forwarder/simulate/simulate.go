@@ -62,6 +62,7 @@ type Faults struct {
 	SlowFor    time.Duration // [3s]
 	Revoke     float64       // share of calls at which all tokens end before their time
 	Stale      float64       // share of calls whose scrollId is good no more
+	Impostors  float64       // share of what is sent that is preceded by the same with a wrong credential
 	Throttle   float64       // share of calls answered 429, and so are all others for RetryAfter
 	RetryAfter time.Duration // whole seconds; 0: the API does not say
 
@@ -96,20 +97,29 @@ type Event struct {
 
 // Kind is an API there is.
 type Kind struct {
-	Vendor string // the word after vendor:
-	Doc    string // what it is called
-	Start  func(Options) (*API, error)
+	Name  string // the word after vendor:, where it is one's
+	Doc   string // what it is called
+	Start func(Options) (*API, error)
 	// Login are the keys of a source that polls it and their values; the last one is the
 	// Secret. Empty: it hands out no events.
 	Login [][2]string
+	// Use tells how one that hands out no events is used, once it is at a URL.
+	Use func(url string) string
 }
 
 // Kinds are all of them.
 func Kinds() []Kind {
 	return []Kind{
-		{"checkpoint", "API of Check Point Harmony Email & Collaboration", CheckPoint, [][2]string{{"client_id", ClientID}, {"access_key", Secret}}},
-		{"skyhigh", "API for incidents of Skyhigh Security", Skyhigh, [][2]string{{"username", User}, {"password", Secret}}},
-		{"scanner", "Event Sinks API of Scanner.dev", Scanner, nil},
+		{"checkpoint", "API of Check Point Harmony Email & Collaboration", CheckPoint, [][2]string{{"client_id", ClientID}, {"access_key", Secret}}, nil},
+		{"skyhigh", "API for incidents of Skyhigh Security", Skyhigh, [][2]string{{"username", User}, {"password", Secret}}, nil},
+		{"scanner", "Event Sinks API of Scanner.dev", Scanner, nil, func(url string) string {
+			return "siemfwd scanner sinks list --base-url " + url + " --tenant " + Tenant + " --key env:SIMULATED"
+		}},
+		{"issuer", "identity provider for tokens of webhooks", Issuer, nil, func(url string) string {
+			return "auth: {type: jwt, issuer: \"" + url + "\", audience: " + Audience + "}\n" +
+				"auth: {type: introspection, introspection_url: \"" + url + "/introspect\", client_id: siemfwd, client_secret: \"${env:SIMULATED}\"}\n" +
+				"--auth '{type: oauth_client_credentials, token_url: \"" + url + "/token\", client_id: sender, client_secret: " + Secret + "}'"
+		}},
 	}
 }
 
@@ -132,6 +142,19 @@ func Skyhigh(o Options) (*API, error) {
 func Scanner(o Options) (*API, error) {
 	o.Events = 0
 	return start(o, false, &eventSinks{})
+}
+
+// Issuer starts an identity provider. Its tokens are for Audience, any client may have
+// one that knows the Secret, and it tells by introspection which it issued. Of the faults
+// it has Errors, Lost, Cut, Hang, Slow, Failures, Throttle and Revoke.
+func Issuer(o Options) (*API, error) {
+	o.Events = 0
+	o.TokenLife = cmp.Or(o.TokenLife, time.Hour)
+	v, err := newIdentities()
+	if err != nil {
+		return nil, err
+	}
+	return start(o, false, v)
 }
 
 // start listens and serves.

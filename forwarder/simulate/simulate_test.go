@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/siemfwd/siemfwd/forwarder/component"
+	"github.com/siemfwd/siemfwd/forwarder/credential"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -175,6 +178,49 @@ func TestMisbehave(t *testing.T) {
 	}
 }
 
+// A sender of each kind fetches another token when its own is taken back, and sends
+// what is wrong only when it is told to.
+func TestSenderWithCredentials(t *testing.T) {
+	idp := begin(t, Issuer, Options{Seed: 1})
+	for name, c := range map[string]credential.Config{
+		"basic": {Type: "basic", Username: "u", Password: component.NewSecret("p")},
+		"hmac":  {Type: "hmac", Name: "X-S", Secret: component.NewSecret("s")},
+		"oauth": {Type: "oauth_client_credentials", TokenURL: idp.URL + "/token", ClientID: "c", ClientSecret: component.NewSecret(Secret), Scopes: []string{"w"}, Audience: "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cred, err := credential.New(&c, nil)
+			require.NoError(t, err)
+			good, calls := map[string]bool{}, 0
+			hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				shown := r.Header.Get("Authorization") + r.Header.Get("X-S")
+				if calls++; calls%3 == 1 { // the impostor is first, then a token that was taken back
+					assert.False(t, good[shown])
+					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
+				if name == "oauth" && calls%3 == 2 {
+					assert.False(t, good[shown], "another than the one that was refused")
+					w.WriteHeader(http.StatusUnauthorized)
+				}
+				good[shown] = true
+			}))
+			defer hook.Close()
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			var got []string
+			s := Sender{URL: hook.URL, Credential: cred, Bodies: [][]byte{[]byte("x")}, Faults: Faults{Impostors: 1}}
+			require.NoError(t, s.Run(ctx, func(d Delivery) {
+				assert.NoError(t, d.Err)
+				if got = append(got, fmt.Sprint(d.Status, d.Fault)); len(got) == 2 {
+					stop()
+				}
+			}))
+			assert.Equal(t, []string{"401impostor", "200"}, got)
+			http.DefaultClient.CloseIdleConnections()
+		})
+	}
+}
+
 func TestSender(t *testing.T) {
 	const id = "0b7c1c0e-5b7e-4f7e-9a55-0f3e7a1d2c11"
 	got := make(chan string, 100)
@@ -186,9 +232,9 @@ func TestSender(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var statuses []int
 	s := Sender{URL: hook.URL + "/hooks/x", Header: http.Header{"Authorization": {"Bearer t"}}, Bodies: [][]byte{[]byte(id + " " + id), []byte("two")}}
-	require.NoError(t, s.Run(ctx, func(status int, cut bool, err error) {
-		assert.False(t, cut)
-		if statuses = append(statuses, status); len(statuses) == 4 {
+	require.NoError(t, s.Run(ctx, func(d Delivery) {
+		assert.Empty(t, d.Fault)
+		if statuses = append(statuses, d.Status); len(statuses) == 4 {
 			stop()
 		}
 	}))

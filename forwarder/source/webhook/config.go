@@ -10,6 +10,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/certs"
 	"github.com/siemfwd/siemfwd/forwarder/component"
+	"github.com/siemfwd/siemfwd/forwarder/credential"
 	"github.com/siemfwd/siemfwd/forwarder/source"
 	"github.com/siemfwd/siemfwd/forwarder/source/webhook/gate"
 )
@@ -77,7 +78,7 @@ func (c *Config) Check(r *component.Report) {
 	if c.MaxInflated > 0 && c.MaxInflated < c.MaxBody {
 		r.Error("max_inflated", "is less than max_body", "")
 	}
-	if c.Dedupe != "" && !unknown(c.Dedupe) && !gate.IsHeaderName(c.Dedupe) {
+	if c.Dedupe != "" && !unknown(c.Dedupe) && !credential.IsHeaderName(c.Dedupe) {
 		r.Error("dedupe", "is not the name of a header", "such as X-GitHub-Delivery")
 	}
 	if i := slices.IndexFunc(c.Proxies, func(p netip.Prefix) bool { return p.Bits() == 0 }); i >= 0 {
@@ -99,7 +100,7 @@ func (c *Config) checkListen(r *component.Report) {
 	} else if n == 0 {
 		r.Warn("listen", "port 0 is a different port after every start", "")
 	}
-	if c.TLS.Given() || loopback(host) {
+	if c.TLS.Given() || credential.IsLoopback(host) {
 		return
 	}
 	if c.Auth.IssuesTokens() {
@@ -107,11 +108,6 @@ func (c *Config) checkListen(r *component.Report) {
 		return
 	}
 	r.Warn("listen", "takes requests from other hosts without TLS", "say tls: {cert: …, key: …} at every webhook of the address; or let a reverse proxy on this host end TLS and listen on 127.0.0.1")
-}
-
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Unmap().IsLoopback() || host == "localhost"
 }
 
 // unknown reports whether a text holds what can be read only by the service.

@@ -2,13 +2,13 @@ package gate
 
 import (
 	"maps"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/siemfwd/siemfwd/forwarder/component"
+	"github.com/siemfwd/siemfwd/forwarder/credential"
 )
 
 // Config is how a sender shows that it may send.
@@ -40,7 +40,7 @@ type Config struct {
 	SecretEncoding string           `yaml:"secret_encoding" enum:"text|hex|base64" doc:"of hmac: how the secrets are written; default: text"`
 	Prefix         string           `yaml:"prefix" doc:"of hmac: what stands before the signature, such as sha256="`
 	Encoding       string           `yaml:"encoding" enum:"hex|base64" doc:"of hmac: how the signature is written; default: hex"`
-	Timestamp      string           `yaml:"timestamp" doc:"of hmac: name of the header with the time of the request, which must be signed too"`
+	Timestamp      string           `yaml:"timestamp" doc:"of hmac: name of the header with the time of the request, which must be signed too; t= where the time stands in the signature's own header, as Stripe writes it"`
 	Tolerance      time.Duration    `yaml:"tolerance" doc:"of hmac: how far that time may be from now; default: 5m"`
 	Signed         string           `yaml:"signed" doc:"of hmac: what is signed, {body} and {NAME} standing for the body and a header; default: {body}, or {TIMESTAMP}.{body} with timestamp"`
 
@@ -126,7 +126,7 @@ func (c *Config) Check(r *component.Report) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		switch {
-		case !token(name):
+		case !credential.IsHeaderName(name):
 			r.Error("headers", "hold what is not the name of a header", "such as X-Webhook-Key")
 		case c.Headers[name].IsZero():
 			r.Error("headers."+name, "is empty", "every header needs its value")
@@ -149,7 +149,7 @@ func (c *Config) Check(r *component.Report) {
 }
 
 func checkHeader(r *component.Report, key, name string) {
-	if name != "" && !unknown(name) && !token(name) {
+	if name != "" && !unknown(name) && !credential.IsHeaderName(name) {
 		r.Error(key, "is not the name of a header", "such as X-Api-Key")
 	}
 }
@@ -189,14 +189,13 @@ func checkURL(r *component.Report, key, text string) {
 		r.Error(key, "holds a password", "give it as client_id and client_secret")
 	case u.Fragment != "":
 		r.Error(key, "holds a #", "leave it out")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !credential.IsLoopback(u.Hostname()):
 		r.Warn(key, "is reached without TLS", "whoever sits in between can let anyone in; use https://")
 	}
 }
 
 func (c *Config) checkSignature(r *component.Report) {
-	checkHeader(r, "name", c.Name)
-	checkHeader(r, "timestamp", c.Timestamp)
+	c.scheme().Check(r)
 	for _, s := range []struct {
 		key    string
 		secret component.Secret
@@ -204,7 +203,7 @@ func (c *Config) checkSignature(r *component.Report) {
 		if unknown(s.secret.Reveal()) || s.secret.IsZero() {
 			continue
 		}
-		if _, ok := decodeSecret(s.secret.Reveal(), c.SecretEncoding); !ok {
+		if _, ok := credential.DecodeSecret(s.secret.Reveal(), c.SecretEncoding); !ok {
 			r.Error(s.key, "is not "+c.SecretEncoding, "say secret_encoding: text if it is used as it stands")
 		}
 	}
@@ -214,38 +213,7 @@ func (c *Config) checkSignature(r *component.Report) {
 	case c.Tolerance > 0 && c.Timestamp == "":
 		r.Error("tolerance", "needs timestamp", "the name of the header that holds the time")
 	}
-	if c.Signed == "" || unknown(c.Signed) {
-		return
-	}
-	parts, ok := parseSigned(c.Signed)
-	switch {
-	case !ok:
-		r.Error("signed", "cannot be read", "such as {body} or v0:{X-Request-Timestamp}:{body}")
-	case count(parts, "body") != 1:
-		r.Error("signed", "does not hold {body} once", "")
-	case c.Timestamp != "" && count(parts, c.Timestamp) == 0:
-		r.Error("signed", "does not hold {"+c.Timestamp+"}", "a time that is not signed can be changed on its way")
-	}
 }
 
 // unknown reports whether a text holds what can be read only by the service.
 func unknown(text string) bool { return strings.Contains(text, "${") }
-
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Unmap().IsLoopback() || host == "localhost"
-}
-
-// IsHeaderName reports whether a text can be the name of a header.
-func IsHeaderName(s string) bool { return token(s) }
-
-// token reports whether s is a token of RFC 9110 section 5.6.2.
-func token(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
-}

@@ -2,47 +2,39 @@ package gate
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"net/http"
-	"net/textproto"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/siemfwd/siemfwd/forwarder/credential"
 )
 
-// signature wants a signature of the body (RFC 2104 with SHA-256).
+// signature wants a signature of the body.
 type signature struct {
-	name, prefix string
-	base64       bool
-	secrets      [][]byte // one, or two while it is changed
-	signed       []piece
-	timestamp    string // canonical name of the header; "": none
-	tolerance    time.Duration
-	now          func() time.Time
+	*credential.Signing
+	secrets   [][]byte // one, or two while it is changed
+	tolerance time.Duration
+	now       func() time.Time
 }
-
-// piece is a part of what is signed.
-type piece struct {
-	text string // as it stands
-	name string // of a header, or "body"; "": it is text
-}
-
-// mostSignatures is how many a header may hold: senders that change their secret sign
-// with both.
-const mostSignatures = 4
 
 var errSecret = errors.New("secret: cannot be decoded")
 
+func (c *Config) scheme() *credential.Scheme {
+	return &credential.Scheme{Name: c.Name, Prefix: c.Prefix, Encoding: c.Encoding, Timestamp: c.Timestamp, Signed: c.Signed}
+}
+
 func newSignature(c *Config, now func() time.Time) (*signature, error) {
-	g := &signature{name: textproto.CanonicalMIMEHeaderKey(c.Name), prefix: c.Prefix, base64: c.Encoding == "base64", tolerance: c.Tolerance, now: now}
+	signing, err := c.scheme().Open()
+	if err != nil {
+		return nil, err
+	}
+	g := &signature{Signing: signing, tolerance: c.Tolerance, now: now}
 	for _, s := range []string{c.Secret.Reveal(), c.FormerSecret.Reveal()} {
 		if s == "" {
 			continue
 		}
-		plain, ok := decodeSecret(s, c.SecretEncoding)
+		plain, ok := credential.DecodeSecret(s, c.SecretEncoding)
 		if !ok {
 			return nil, errSecret
 		}
@@ -51,143 +43,56 @@ func newSignature(c *Config, now func() time.Time) (*signature, error) {
 	if g.tolerance == 0 {
 		g.tolerance = defaultTolerance
 	}
-	text := c.Signed
-	if c.Timestamp != "" {
-		g.timestamp = textproto.CanonicalMIMEHeaderKey(c.Timestamp)
-		if text == "" {
-			text = "{" + c.Timestamp + "}.{body}"
-		}
-	}
-	if text == "" {
-		text = "{body}"
-	}
-	g.signed, _ = parseSigned(text)
 	return g, nil
 }
 
-// decodeSecret undoes the encoding a secret is written in. Of base64, "whsec_" before
-// it (Standard Webhooks) and either alphabet are taken.
-func decodeSecret(text, encoding string) (plain []byte, ok bool) {
-	var err error
-	switch encoding {
-	case "hex":
-		plain, err = hex.DecodeString(text)
-	case "base64":
-		plain, err = decodeBase64(strings.TrimPrefix(text, "whsec_"))
-	default:
-		plain = []byte(text)
-	}
-	return plain, err == nil && len(plain) > 0
-}
-
-func decodeBase64(text string) ([]byte, error) {
-	text = strings.TrimRight(text, "=")
-	if strings.ContainsAny(text, "-_") {
-		return base64.RawURLEncoding.DecodeString(text)
-	}
-	return base64.RawStdEncoding.DecodeString(text)
-}
-
-// parseSigned takes a text with {body} and {Header-Name} apart.
-func parseSigned(text string) (parts []piece, ok bool) {
-	for text != "" {
-		before, rest, found := strings.Cut(text, "{")
-		if strings.Contains(before, "}") {
-			return nil, false
-		}
-		if before != "" {
-			parts = append(parts, piece{text: before})
-		}
-		if !found {
-			break
-		}
-		name, after, closed := strings.Cut(rest, "}")
-		if !closed || !token(name) {
-			return nil, false
-		}
-		if name != "body" {
-			name = textproto.CanonicalMIMEHeaderKey(name)
-		}
-		parts = append(parts, piece{name: name})
-		text = after
-	}
-	return parts, true
-}
-
-// count is how often a header, or the body, is signed.
-func count(parts []piece, name string) (n int) {
-	if name != "body" {
-		name = textproto.CanonicalMIMEHeaderKey(name)
-	}
-	for _, p := range parts {
-		if p.name == name {
-			n++
-		}
-	}
-	return n
-}
-
 func (g *signature) admit(r *http.Request) Verdict {
-	shown, v := single(r.Header, g.name)
-	if v != Admitted {
+	sums, at, v := g.read(r.Header)
+	switch {
+	case v != Admitted:
 		return v
-	}
-	if len(g.read(shown)) == 0 {
+	case len(sums) == 0:
 		return Malformed
+	case g.Timestamp == "":
+		return Admitted
 	}
-	if g.timestamp != "" {
-		if shown, v = single(r.Header, g.timestamp); v != Admitted {
-			return v
-		}
-		if _, ok := readTime(shown); !ok {
-			return Malformed
-		}
+	if _, ok := readTime(at); !ok {
+		return Malformed
 	}
 	return Admitted
 }
 
-// read decodes the signatures of a header, which spaces part.
-func (g *signature) read(shown string) (sums [][]byte) {
-	for _, s := range strings.Fields(shown) {
-		s, ok := strings.CutPrefix(s, g.prefix)
-		if !ok {
-			continue
-		}
-		var sum []byte
-		var err error
-		if g.base64 {
-			sum, err = decodeBase64(s)
-		} else {
-			sum, err = hex.DecodeString(s)
-		}
-		if err == nil && len(sum) == sha256.Size && len(sums) < mostSignatures {
-			sums = append(sums, sum)
-		}
+// read reads the signatures and, where the scheme has one, the time.
+func (g *signature) read(h http.Header) (sums [][]byte, at string, v Verdict) {
+	shown, v := single(h, g.Name)
+	if v != Admitted {
+		return nil, "", v
 	}
-	return sums
+	sums, at = g.Read(shown)
+	if g.Timestamp != "" && !g.Inside {
+		at, v = single(h, g.Timestamp)
+	}
+	return sums, at, v
 }
 
 func (g *signature) admitBody(h http.Header, body []byte) Verdict {
-	shown, _ := single(h, g.name)
-	sums := g.read(shown)
+	sums, at, v := g.read(h)
+	for _, name := range g.Headers() {
+		if _, one := single(h, name); one != Admitted && v == Admitted {
+			v = one
+		}
+	}
+	if v != Admitted {
+		return v
+	}
 	good := false
 	for _, s := range g.secrets {
-		mac := hmac.New(sha256.New, s)
-		for _, p := range g.signed {
-			switch p.name {
-			case "":
-				mac.Write([]byte(p.text))
-			case "body":
-				mac.Write(body)
-			default:
-				value, v := single(h, p.name)
-				if v != Admitted {
-					return v
-				}
-				mac.Write([]byte(value))
+		own := g.Sum(s, body, func(name string) string {
+			if name == g.Timestamp {
+				return at
 			}
-		}
-		own := mac.Sum(nil)
+			return h.Get(name)
+		})
 		for _, sum := range sums {
 			good = hmac.Equal(sum, own) || good
 		}
@@ -195,10 +100,9 @@ func (g *signature) admitBody(h http.Header, body []byte) Verdict {
 	if !good {
 		return Wrong
 	}
-	if g.timestamp != "" {
-		shown, _ := single(h, g.timestamp)
-		at, ok := readTime(shown)
-		if !ok || g.now().Sub(at).Abs() > g.tolerance {
+	if g.Timestamp != "" {
+		t, ok := readTime(at)
+		if !ok || g.now().Sub(t).Abs() > g.tolerance {
 			return Outdated
 		}
 	}

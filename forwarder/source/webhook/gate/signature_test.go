@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -88,7 +89,7 @@ func TestSignatures(t *testing.T) {
 		{"sha256=" + strings.Repeat("0", 64), Wrong},
 		{"sha256=" + base64.StdEncoding.EncodeToString(sign("new", body)), Malformed},
 		{"sha256=" + strings.Repeat("f", 9000), Malformed},
-		{strings.Repeat("sha256="+strings.Repeat("0", 64)+" ", mostSignatures) + "sha256=" + good, Wrong},
+		{strings.Repeat("sha256="+strings.Repeat("0", 64)+" ", 4) + "sha256=" + good, Wrong},
 	} {
 		g.failures = newFailures()
 		assert.Equal(t, c.want, both(g, body, "X-Signature", c.shown), c.shown)
@@ -128,6 +129,36 @@ func TestSignedTimes(t *testing.T) {
 	}
 	sum := base64.StdEncoding.EncodeToString(sign("s", "1.body"))
 	assert.Equal(t, Wrong, both(g, "body", "S", sum, "T", strconv.FormatInt(at.Unix(), 10)), "the time is signed")
+}
+
+// The time may stand in the signature's own header, as Stripe writes it; other versions
+// of a signature beside it are passed over.
+func TestTimesInsideTheSignature(t *testing.T) {
+	now := newClock()
+	g := opened(t, Config{Type: "hmac", Name: "Stripe-Signature", Prefix: "v1=", Secret: secretOf("s"), Timestamp: "t="}, Options{Now: now.now})
+	at := now.now().Unix()
+	of := func(at int64) string {
+		return hex.EncodeToString(sign("s", strconv.FormatInt(at, 10)+".body"))
+	}
+	none := strings.Repeat("0", 64)
+	for shown, want := range map[string]Verdict{
+		fmt.Sprintf("t=%d,v1=%s,v0=%s", at, of(at), none):             Admitted,
+		fmt.Sprintf("t=%d,v0=%s,v1=%s,v1=%s", at, none, none, of(at)): Admitted,
+		fmt.Sprintf("v1=%s,t=%d", of(at), at):                         Admitted,
+		fmt.Sprintf("t=%d, v1=%s", at, of(at)):                        Admitted,
+		fmt.Sprintf("t=%d,v0=%s", at, of(at)):                         Malformed,
+		fmt.Sprintf("t=%d,v1=%s", at+1, of(at)):                       Wrong,
+		fmt.Sprintf("t=%d,v1=%s", at-301, of(at-301)):                 Outdated,
+		fmt.Sprintf("t=%d,t=%d,v1=%s", at-301, at, of(at)):            Malformed,
+		"v1=" + of(at):                             Malformed,
+		"t=soon,v1=" + of(at):                      Malformed,
+		fmt.Sprintf("t=%d,v1=%s", at, of(at)[:62]): Malformed,
+		fmt.Sprintf("t=%d", at) + strings.Repeat(",v1="+none, 500) + ",v1=" + of(at): Wrong,
+		"": Missing,
+	} {
+		g.failures = newFailures()
+		assert.Equal(t, want, both(g, "body", "Stripe-Signature", shown), shown)
+	}
 }
 
 // Only who has the secret can sign, whatever the headers.
