@@ -33,6 +33,9 @@ type Options struct {
 	Version string
 	// Sinks replaces the sink built for a name, for tests and for `demo`.
 	Sinks map[string]sink.Sink
+	// FS holds the spools and the dead letters; nil is the operating system's. Tests cut
+	// the power of another.
+	FS spool.FS
 }
 
 // Forwarder is one running daemon. Several may run in one process.
@@ -73,7 +76,7 @@ func New(cfg *config.Config, o Options) (_ *Forwarder, err error) {
 	if err := os.MkdirAll(cfg.State, 0o700); err != nil {
 		return nil, fmt.Errorf("state folder: %w; set state: to a folder this user may write", err)
 	}
-	if f.dead, err = deadletter.Open(filepath.Join(cfg.State, "dead"), o.Log); err != nil {
+	if f.dead, err = deadletter.OpenOn(o.FS, filepath.Join(cfg.State, "dead"), o.Log); err != nil {
 		return nil, fmt.Errorf("dead letters: %w", err)
 	}
 	f.closers = append(f.closers, f.dead)
@@ -131,7 +134,7 @@ func (f *Forwarder) addSource(c *config.Source) error {
 	keep := keepFor(src, c.Keep)
 	known := newTickets(vendor.Join, env.Log)
 	opts := spoolOptions(c, env.Log)
-	opts.Keep = max(keep, known.keep())
+	opts.Keep, opts.FS = max(keep, known.keep()), f.opts.FS
 	if r, ok := src.(source.Rememberer); ok {
 		opts.Since = r.Since
 	}

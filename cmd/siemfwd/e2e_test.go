@@ -7,13 +7,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -39,106 +37,36 @@ func TestMain(m *testing.M) {
 
 // process is a running `siemfwd run`.
 type process struct {
+	*peertest.Siemfwd
 	t      *testing.T
 	config string
 	socket string
-	cmd    *exec.Cmd
-	log    *syncBuffer
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // startProcess runs siemfwd with a configuration whose state is in dir, and waits
 // until all its sources are up.
 func startProcess(t *testing.T, dir, yaml string) *process {
 	t.Helper()
-	p := &process{t: t, config: filepath.Join(dir, "siemfwd.yaml"), socket: filepath.Join(dir, "state", "control.sock"), log: &syncBuffer{}}
-	text := fmt.Sprintf("state: %s\nhttp: {listen: \"\"}\n%s", filepath.Join(dir, "state"), yaml)
-	require.NoError(t, os.WriteFile(p.config, []byte(text), 0o600))
-	p.start()
-	t.Cleanup(func() { p.kill() })
-	return p
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	s := peertest.StartSiemfwd(t, []string{exe}, []string{beSiemfwd + "=1"}, dir, yaml)
+	return &process{Siemfwd: s, t: t, config: s.Config, socket: filepath.Join(s.State, "control.sock")}
 }
 
-func (p *process) start() {
-	p.t.Helper()
-	exe, err := os.Executable()
-	require.NoError(p.t, err)
-	p.cmd = exec.Command(exe, "run", "-c", p.config)
-	p.cmd.Env = append(os.Environ(), beSiemfwd+"=1")
-	p.cmd.Stderr = p.log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	require.NoError(p.t, p.cmd.Start())
-	p.until("up", func(st control.Status) bool {
-		for _, s := range st.Sources {
-			if !s.Up {
-				return false
-			}
-		}
-		return len(st.Sources) > 0
-	})
-}
+func (p *process) start() { p.t.Helper(); p.Start() }
 
 // kill ends the process with SIGKILL.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
-}
+func (p *process) kill() { p.Kill() }
 
 // stop ends it as systemd does and wants exit status 0.
-func (p *process) stop() {
-	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
-	require.NoError(p.t, p.cmd.Wait(), p.log.String())
-}
+func (p *process) stop() { p.t.Helper(); p.Stop() }
 
 func (p *process) until(what string, want func(control.Status) bool) control.Status {
 	p.t.Helper()
-	client := control.NewClient(p.socket)
-	deadline := time.Now().Add(60 * time.Second)
-	for {
-		st, err := client.Status(context.Background())
-		if err == nil {
-			for _, l := range st.Lanes {
-				require.Zero(p.t, l.Balance(), "%+v", l)
-			}
-			if want(st) {
-				return st
-			}
-		}
-		if time.Now().After(deadline) {
-			p.t.Fatalf("%s: not within a minute; last status %+v, %v\n%s", what, st, err, p.log.String())
-		}
-		time.Sleep(5 * time.Millisecond) // between two looks at another process
-	}
+	return p.Until(time.Minute, what, want)
 }
 
-func (p *process) listening(source string) string {
-	st := p.until("listening", func(control.Status) bool { return true })
-	for _, s := range st.Sources {
-		if s.Name == source {
-			require.NotEmpty(p.t, s.Listening)
-			return strings.TrimPrefix(s.Listening[0], "tcp://")
-		}
-	}
-	p.t.Fatalf("no source %s", source)
-	return ""
-}
+func (p *process) listening(source string) string { p.t.Helper(); return p.Listening(source) }
 
 // skyhighLine is an audit line of the connector with the given number in its id.
 func skyhighLine(i int) string {

@@ -269,7 +269,7 @@ func (p *process) untilWithin(d time.Duration, what string, want func(control.St
 			return
 		}
 		if time.Now().After(deadline) {
-			p.t.Errorf("%s: not within %s; last status %+v, %v\n%s", what, d, st, err, p.log.String())
+			p.t.Errorf("%s: not within %s; last status %+v, %v\n%s", what, d, st, err, p.Log())
 			return
 		}
 		time.Sleep(100 * time.Millisecond) // between two looks at another process

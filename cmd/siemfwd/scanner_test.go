@@ -58,14 +58,14 @@ sinks:
   out: {type: stdout, format: cef}
 `, api.URL, simulate.Tenant, simulate.Secret, target))
 	const made = 4 // a list, the write, and a look at what came of it
-	require.Eventually(t, func() bool { reads, writes := calls(); return reads+writes >= made }, time.Minute, time.Millisecond, "%s", p.log)
+	require.Eventually(t, func() bool { reads, writes := calls(); return reads+writes >= made }, time.Minute, time.Millisecond, "%s", p.Log())
 	p.stop()
 	reads, writes := calls()
 	assert.Equal(t, 1, writes)
 	assert.Equal(t, made, reads+writes)
 	for round := range 3 {
 		p.start()
-		require.Eventually(t, func() bool { again, _ := calls(); return again > reads+round }, time.Minute, time.Millisecond, "%s", p.log)
+		require.Eventually(t, func() bool { again, _ := calls(); return again > reads+round }, time.Minute, time.Millisecond, "%s", p.Log())
 		p.until("up", func(st control.Status) bool { return st.Sources[0].Up })
 		p.stop()
 	}

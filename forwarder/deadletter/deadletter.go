@@ -70,16 +70,19 @@ type Count struct {
 
 // Open opens the store in dir, and makes it when it is missing. log is told about
 // damage; nil tells nobody. The error is that of a folder that cannot be used.
-func Open(dir string, log *slog.Logger) (*Store, error) {
+func Open(dir string, log *slog.Logger) (*Store, error) { return OpenOn(nil, dir, log) }
+
+// OpenOn is Open on another file system than the operating system's.
+func OpenOn(fs spool.FS, dir string, log *slog.Logger) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return open(dir, log, segment, most)
+	return open(fs, dir, log, segment, most)
 }
 
-func open(dir string, log *slog.Logger, segment, most int64) (*Store, error) {
+func open(fs spool.FS, dir string, log *slog.Logger, segment, most int64) (*Store, error) {
 	// The log itself has no bound, so that there is always room to remove letters.
-	sp, err := spool.Open(dir, spool.Options{Segment: segment, Reserve: reserve, Log: log})
+	sp, err := spool.Open(dir, spool.Options{FS: fs, Segment: segment, Reserve: reserve, Log: log})
 	if err != nil {
 		return nil, err
 	}

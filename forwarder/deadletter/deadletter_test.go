@@ -131,7 +131,7 @@ func TestRemove(t *testing.T) {
 }
 
 func TestFull(t *testing.T) {
-	s, err := open(t.TempDir(), slog.New(slog.DiscardHandler), 64<<10, 1<<20)
+	s, err := open(nil, t.TempDir(), slog.New(slog.DiscardHandler), 64<<10, 1<<20)
 	require.NoError(t, err)
 	defer s.Close()
 	l := letter(1)

@@ -1,6 +1,6 @@
 // Package peertest runs a real rsyslog or syslog-ng beside a test, as the receiver of
-// what a sink sends or as the sender of what a source reads. It is for tests only:
-// import it from _test.go files.
+// what a sink sends or as the sender of what a source reads, and siemfwd itself as a
+// process that can be killed. It is for tests only: import it from _test.go files.
 //
 // A peer is one process in the foreground with a configuration, a state folder and
 // loopback ports of its own; the machine's own syslog service is never touched. It

@@ -64,3 +64,7 @@ func boundUDP(addr string) error {
 	}
 	return fmt.Errorf("nothing reads udp %s", addr)
 }
+
+// FreePort returns a loopback port that nothing uses, neither over TCP nor over UDP, and
+// that no outgoing connection gets.
+func FreePort(t testing.TB) int { return freePort(t) }
