@@ -206,7 +206,8 @@ func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source,
 	}
 	l := &lane{source: src, sink: snk, reader: reader, vendor: vendor, format: format, filter: filter, zone: sc.Timezone,
 		keyed: kind.keyed, first: first, log: f.log.With("source", sc.Name, "sink", kc.Name)}
-	l.opened = reader.Position().Index
+	a := reader.Account() // what is gone already is to be counted, too
+	l.opened = a.Next - a.Waiting - a.Expired - a.Damaged
 	f.lanes = append(f.lanes, l)
 	return nil
 }
