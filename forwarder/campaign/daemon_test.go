@@ -138,7 +138,6 @@ type receiver struct {
 	draw  *rand.Rand // nil: in a good mood
 	down  bool       // since some time and for some time
 	power bool       // the machine that sends has power
-	poor  map[string]bool
 }
 
 var (

@@ -73,7 +73,6 @@ type state struct {
 	files  []string          // below dir, those that can be mutated
 	frames map[string][]byte // of each event that was not delivered, by id
 	newest string
-	config string
 }
 
 const mutationYAML = `sources:
@@ -325,13 +324,14 @@ var mutations = []struct {
 			require.NoError(t, os.WriteFile(to, data, 0o600))
 		}
 	}},
-	{"copy over a neighbour", func(t *testing.T, draw *rand.Rand, path string) {
-		data, err := os.ReadFile(path)
-		require.NoError(t, err)
+	{"copy a neighbour over it", func(t *testing.T, draw *rand.Rand, path string) {
 		beside, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"+filepath.Ext(path)))
 		require.NoError(t, err)
-		if len(beside) > 0 {
-			require.NoError(t, os.WriteFile(beside[draw.IntN(len(beside))], data, 0o600))
+		if len(beside) == 0 {
+			return
+		}
+		if data, err := os.ReadFile(beside[draw.IntN(len(beside))]); err == nil { // no folder
+			require.NoError(t, os.WriteFile(path, data, 0o600))
 		}
 	}},
 	{"a folder in the place", func(t *testing.T, _ *rand.Rand, path string) {

@@ -310,6 +310,7 @@ func (s *Spool) RemoveReader(name string) error {
 	if c.reader != nil {
 		c.reader.Close()
 	}
+	s.listReaders()
 	err := errors.Join(c.close(), ignoreMissing(s.fs.Remove(c.path)), s.fs.SyncDir(filepath.Dir(c.path)))
 	poke(s.tidy)
 	if err != nil {

@@ -193,6 +193,7 @@ func TestDamagedCursor(t *testing.T) {
 		{"newer slot", func(data []byte) []byte { data[4096+20]++; return data }, "event 3"},
 		{"both slots", func(data []byte) []byte { clear(data); return data }, "event 0"},
 		{"empty", func(data []byte) []byte { return []byte{} }, "event 0"},
+		{"missing", func(data []byte) []byte { return nil }, "event 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -255,7 +256,7 @@ func TestForeignFilesDoNotStopTheStart(t *testing.T) {
 // Whatever stands where a file or folder of the log belongs, the log opens.
 func TestForeignThingsInThePlaceOfItsOwn(t *testing.T) {
 	segment := fmt.Sprintf("%020d.seg", 1)
-	for _, name := range []string{"lock", "cursors", "quarantine", "reserve", segment, segment + ".tmp", "cursors/sink.cur", "cursors/sink.cur.tmp"} {
+	for _, name := range []string{"lock", "readers", "readers.tmp", "cursors", "quarantine", "reserve", segment, segment + ".tmp", "cursors/sink.cur", "cursors/sink.cur.tmp"} {
 		for _, folder := range []bool{true, false} {
 			if stat := name == "cursors" || name == "quarantine"; stat == folder {
 				continue // it is what it should be

@@ -70,6 +70,18 @@ func (s *Spool) Reader(name string, start Start) (*Reader, error) {
 		return nil, fmt.Errorf("spool: reader name of %d octets: %w", len(name), ErrTooBig)
 	}
 	r := &Reader{s: s, bye: make(chan struct{})}
+	known, err := s.open(r, name, start)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		s.listReaders()
+	}
+	return r, nil
+}
+
+// open gives r its cursor and position. known is false when the cursor is new.
+func (s *Spool) open(r *Reader, name string, start Start) (known bool, err error) {
 	s.cmu.Lock()
 	defer s.cmu.Unlock()
 	s.lmu.Lock()
@@ -80,12 +92,13 @@ func (s *Spool) Reader(name string, start Start) (*Reader, error) {
 	first, ended := s.segs[0].first, s.ended
 	s.lmu.Unlock()
 	if ended {
-		return nil, ErrClosed
+		return false, ErrClosed
 	}
 	if name == "" {
-		return r, nil
+		return true, nil
 	}
 	c := s.cursors[name]
+	known = c != nil
 	switch {
 	case c == nil:
 		c = &cursor{name: name, path: s.cursorPath(name), end: &s.end, pos: r.pos, failed: true}
@@ -94,17 +107,17 @@ func (s *Spool) Reader(name string, start Start) (*Reader, error) {
 			err = c.sync(s.fs)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("spool: cursor of %s: %w", name, err)
+			return false, fmt.Errorf("spool: cursor of %s: %w", name, err)
 		}
 		s.cursors[name] = c
 	case c.reader != nil:
-		return nil, fmt.Errorf("spool: reader %s is open already", name)
+		return false, fmt.Errorf("spool: reader %s is open already", name)
 	default:
 		r.pos = c.position()
 	}
 	c.reader, r.c = r, c
 	r.expire(first)
-	return r, nil
+	return known, nil
 }
 
 // Next fills run with the events behind those it returned last, in order. It

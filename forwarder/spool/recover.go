@@ -31,15 +31,17 @@ func (s *Spool) recover() error {
 				s.segs = append(s.segs, seg)
 				s.total += seg.size
 			}
-		case strings.HasSuffix(name, segExt+tmpExt):
+		case strings.HasSuffix(name, segExt+tmpExt), name == readersName+tmpExt:
 			if s.fs.Remove(path) != nil {
-				s.damage.setAside(path) // a folder, perhaps
+				_ = s.damage.setAside(path) // a folder, perhaps
 			}
-		case name != lockName && name != cursorDir && name != quarantine && name != reserveName:
+		case name != lockName && name != cursorDir && name != quarantine && name != reserveName && name != readersName:
 			s.log.Warn("spool: foreign file left alone", "file", path)
 		}
 	}
 	s.loadCursors()
+	s.missedCursors()
+	s.unlisted = len(s.cursors) > 0
 	last := s.readNewest()
 	next := last.next
 	for _, c := range s.cursors {
@@ -59,6 +61,9 @@ func (s *Spool) recover() error {
 	s.end.Store(s.tail.index)
 	s.placeCursors()
 	s.reserve()
+	if s.unlisted {
+		s.listReaders()
+	}
 	return nil
 }
 

@@ -35,6 +35,12 @@ func (s *Spool) housekeep() {
 		s.probe = full && (s.probe || due || removed > 0)
 		s.freed()
 		s.mu.Unlock()
+		s.cmu.Lock()
+		unlisted := s.unlisted
+		s.cmu.Unlock()
+		if due && unlisted {
+			s.listReaders()
+		}
 		if due && !full && !broken && !s.reserved.Load() {
 			s.restoreReserve()
 		}

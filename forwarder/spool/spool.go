@@ -137,9 +137,10 @@ type Spool struct {
 	waiting int // readers waiting for news
 	ended   bool
 
-	cmu     sync.Mutex
-	cursors map[string]*cursor
-	end     atomic.Uint64 // tail.index
+	cmu      sync.Mutex
+	cursors  map[string]*cursor
+	unlisted bool          // the list of readers is to be written
+	end      atomic.Uint64 // tail.index
 
 	reserved atomic.Bool // the reserve is there
 

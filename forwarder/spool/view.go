@@ -75,7 +75,7 @@ func Look(dir string, files FS) (*View, error) {
 		switch {
 		case ok:
 			v.lookAtSegment(filepath.Join(dir, name), first)
-		case name != lockName && name != cursorDir && name != quarantine && name != reserveName && !strings.HasSuffix(name, segExt+tmpExt):
+		case name != lockName && name != cursorDir && name != quarantine && name != reserveName && name != readersName && !strings.HasSuffix(name, segExt+tmpExt):
 			v.Foreign = append(v.Foreign, name)
 		}
 	}
