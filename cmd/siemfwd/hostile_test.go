@@ -57,7 +57,7 @@ func worst(events int) simulate.Options {
 			Late: 0.03, MostLate: hostileOverlap * 8 / 10, Updates: 0.02, UpdateIn: hostileOverlap * 9 / 10,
 			Duplicates: 0.01, Ties: 0.2,
 			Errors: 0.02, Cut: 0.015, Failures: 0.005, Hang: 0.003, Revoke: 0.01, Stale: 0.005,
-			Throttle: 0.007, RetryAfter: 2 * time.Second, HangFor: time.Minute,
+			Throttle: 0.007, RetryAfter: 2 * time.Second, HangFor: time.Minute, Unordered: true,
 		},
 	}
 }

@@ -116,14 +116,11 @@ func (a *app) ask(ctx context.Context, args []string, source string) error {
 
 // questions lists what a vendor's API can be asked.
 func (a *app) questions(v kit.Vendor) error {
-	cfg := v.Poll.Config()
-	api, err := v.Poll.Open(cfg)
-	if err != nil || len(api.Lookups) == 0 {
-		a.say("ask with: siemfwd list %s QUESTION --source NAME", v.Name)
-		return nil
+	if len(v.Poll.Lookups) == 0 {
+		return usage("vendor %s has no questions", v.Name)
 	}
 	var rows []entry
-	for _, l := range api.Lookups {
+	for _, l := range v.Poll.Lookups {
 		name := l.Name
 		if l.Arg != "" {
 			name += " " + l.Arg

@@ -192,6 +192,7 @@ func (s *simulation) introduce() {
 func (s *simulation) report() error {
 	type row struct {
 		Name   string         `json:"name"`
+		What   string         `json:"what"`   // api, or sender
 		Events int            `json:"events"` // that can be read
 		Handed int            `json:"handed"` // of them, that were handed out
 		Calls  map[string]int `json:"calls"`  // or deliveries, by what was answered
@@ -199,7 +200,7 @@ func (s *simulation) report() error {
 	}
 	var rows []row
 	for _, a := range s.apis {
-		r := row{Name: a.kind.Name, Calls: map[string]int{}}
+		r := row{Name: a.kind.Name, What: "api", Calls: map[string]int{}}
 		for _, e := range a.Events() {
 			r.Events++
 			if e.Handed {
@@ -218,7 +219,7 @@ func (s *simulation) report() error {
 		if d.err != nil {
 			return usage("--send: %v", d.err)
 		}
-		rows = append(rows, row{Name: cmp.Or(d.source, d.name), Calls: d.statuses})
+		rows = append(rows, row{Name: cmp.Or(d.source, d.name), What: "sender", Calls: d.statuses})
 	}
 	for _, r := range rows {
 		if s.output == "json" {
@@ -232,6 +233,9 @@ func (s *simulation) report() error {
 			answers = append(answers, fmt.Sprintf("%d × %s", r.Calls[k], k))
 		}
 		line := fmt.Sprintf("%s: %s", r.Name, strings.Join(answers, ", "))
+		if r.What == "sender" {
+			line = "to " + line
+		}
 		if r.Events > 0 {
 			line += fmt.Sprintf("; %d of %s handed out", r.Handed, plural(r.Events, "state"))
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -50,6 +51,19 @@ func TestEveryLoginWorksAgainstTheSimulator(t *testing.T) {
 		require.EqualValues(t, events, s.Received, s.Name)
 	}
 	p.stop()
+	for question, want := range map[string]string{
+		"checkpoint scopes --source bearer":                                 "\"mt-prod:simulated\"\n",
+		"checkpoint event 00000000000000000000000000000003 --source bearer": `{"eventId":"00000000000000000000000000000003"`,
+		"checkpoint event 00000000000000000000000000000004 --source signed": `{"eventId":"00000000000000000000000000000004"`, // a list of one
+		"skyhigh groups --source iam":                                       "\"Alert.Access.AnomalousAccessLocation\"\n",
+		"skyhigh keys --source basic":                                       `"informationKeys":{"policyName":`,
+		"skyhigh keys --source token":                                       `"informationKeys":{"policyName":`,
+	} {
+		var out, words bytes.Buffer
+		require.Zero(t, run(t.Context(), append([]string{"list", "-c", p.config}, strings.Fields(question)...), nil, &out, &words), "%s: %s", question, &words)
+		assert.Contains(t, out.String(), want, question)
+		assert.NotContains(t, out.String(), `[{"eventId"`, question)
+	}
 	for _, a := range []*simulate.API{harmony, casb} {
 		for _, c := range a.Calls() {
 			require.Equal(t, 200, c.Status, "%+v", c)

@@ -108,7 +108,10 @@ func badID(a *API, r *http.Request) (answer, bool) {
 type question struct {
 	StartDate, EndDate      *time.Time
 	EventTypes, EventStates []string
+	Severities              []any
 	SaaS                    []string `json:"saas"`
+	ConfidenceIndicator     string
+	Description             string
 	EventIDs                []string `json:"eventIds"`
 	ScrollID                string   `json:"scrollId"`
 	PageSize                int      `json:"pageSize"`
@@ -174,7 +177,11 @@ func (v *checkPoint) answerPage(a *API, r *http.Request, w *walk, id string, pag
 		e.handed = true
 		b = v.event(b, e)
 	}
-	return answer{http.StatusOK, append(b, "]}"...)}
+	b = append(b, "]}"...)
+	if len(page) == 0 && a.o.Faults.EmptyEnd {
+		b = append(b[:len(b)-len("[]}")], "null}"...)
+	}
+	return answer{http.StatusOK, b}
 }
 
 // begin finds the rows of a walk.
@@ -196,7 +203,7 @@ func (v *checkPoint) begin(a *API, q *question) *walk {
 		}
 		return true
 	})
-	if !a.o.Faults.Order {
+	if a.o.Faults.Unordered {
 		rand.New(rand.NewPCG(a.o.Seed, uint64(n))).Shuffle(len(w.rows), func(i, j int) { w.rows[i], w.rows[j] = w.rows[j], w.rows[i] })
 	}
 	w.rows = w.rows[:min(len(w.rows), mostRows)]
@@ -216,7 +223,30 @@ func (q *question) wants(r *row) bool {
 	if len(q.EventIDs) > 0 && !slices.Contains(q.EventIDs, eventID(r)) {
 		return false
 	}
+	if len(q.Severities) > 0 && !slices.ContainsFunc(q.Severities, func(s any) bool { return isSeverity(s, int(r.event)%5+1) }) {
+		return false
+	}
+	if q.ConfidenceIndicator != "" && q.ConfidenceIndicator != "malicious" || !strings.Contains(description(int(r.event)), q.Description) {
+		return false
+	}
 	return has(q.EventTypes, kinds[int(r.event)%len(kinds)]) && has(q.SaaS, apps[int(r.event)%len(apps)]) && has(q.EventStates, states[r.state])
+}
+
+// isSeverity reports whether a filter, which may be a number, a digit or a word, is of a
+// severity.
+func isSeverity(filter any, n int) bool {
+	words := [...]string{"lowest", "low", "medium", "high", "critical"}
+	switch f := filter.(type) {
+	case float64:
+		return int(f) == n
+	case string:
+		return f == strconv.Itoa(n) || strings.EqualFold(f, words[n-1])
+	}
+	return false
+}
+
+func description(n int) string {
+	return fmt.Sprintf("%s detected in an email from billing@pay-roll.example - 'Message %d' (%s@example.net's mailbox)", kinds[n%len(kinds)], n, people[n%len(people)])
 }
 
 func eventID(r *row) string { return fmt.Sprintf("%032x", uint64(r.event)+1) }
@@ -226,17 +256,16 @@ func (*checkPoint) identity(r *row) (id, version string) { return eventID(r), st
 // event appends one event.
 func (*checkPoint) event(b []byte, r *row) []byte {
 	n := int(r.event)
-	who, what := people[n%len(people)], kinds[n%len(kinds)]
 	actions := "[]"
 	if r.state > 0 {
 		actions = fmt.Sprintf(`[{"actionType":"quarantine_email","createTime":%q,"relatedEntityId":%q}]`,
 			time.Unix(0, r.from).UTC().Format("2006-01-02T15:04:05.000000Z"), eventID(r))
 	}
 	return fmt.Appendf(b, `{"eventId":%q,"customerId":"simulated","saas":%q,"entityId":"%032x","state":%q,"type":%q,"confidenceIndicator":"malicious",`+
-		`"eventCreated":%q,"severity":"%d","description":"%s detected in an email from billing@pay-roll.example - 'Message %d' (%s@example.net's mailbox)",`+
+		`"eventCreated":%q,"severity":"%d","description":%q,`+
 		`"data":"","additionalData":null,"availableEventActions":null,"actions":%s,"senderAddress":"billing@pay-roll.example","entityLink":null}`,
-		eventID(r), apps[n%len(apps)], n, states[r.state], what,
-		time.Unix(0, r.at).UTC().Format("2006-01-02T15:04:05.000000+00:00"), n%5+1, what, n, who, actions)
+		eventID(r), apps[n%len(apps)], n, states[r.state], kinds[n%len(kinds)],
+		time.Unix(0, r.at).UTC().Format("2006-01-02T15:04:05.000000+00:00"), n%5+1, description(n), actions)
 }
 
 func (v *checkPoint) other(a *API, r *http.Request, _ []byte) answer {
@@ -256,7 +285,11 @@ func (v *checkPoint) other(a *API, r *http.Request, _ []byte) answer {
 		if eventID(r) != id {
 			return true
 		}
-		found.Write(v.event(nil, r))
+		one := v.event(nil, r)
+		if r.event%2 > 0 { // both are seen
+			one = append(append([]byte("["), one...), ']')
+		}
+		found.Write(one)
 		return false
 	})
 	if found.Len() == 0 {

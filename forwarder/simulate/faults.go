@@ -17,6 +17,7 @@ type Word struct {
 func Words() []Word {
 	return []Word{
 		{"late", "3 % of the events appear up to 8 minutes after their time", func(o *Options) { o.Faults.Late = 0.03 }},
+		{"unordered", "Check Point's events come in no order", func(o *Options) { o.Faults.Unordered = true }},
 		{"updates", "5 % of the events change within a minute", func(o *Options) { o.Faults.Updates = 0.05 }},
 		{"duplicates", "1 % of the rows stand twice; deliveries are repeated", func(o *Options) { o.Faults.Duplicates = 0.01 }},
 		{"ties", "events share their time with others, over the edges of pages", func(o *Options) { o.Faults.Ties = 0.2 }},

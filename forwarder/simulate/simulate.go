@@ -37,7 +37,7 @@ type Options struct {
 	Start  time.Time
 	For    time.Duration
 
-	PageSize  int           // events a page, where the client does not ask for fewer [100]
+	PageSize  int           // events a page, where the client does not ask for fewer [100; 50 with Skyhigh]
 	TokenLife time.Duration // [30m; 899s with Skyhigh]
 	Skew      time.Duration // how far the API's clock is ahead of this machine's
 	Faults    Faults
@@ -68,7 +68,7 @@ type Faults struct {
 
 	StableScroll bool // one scrollId for all pages of a walk; otherwise each has its own
 	EmptyEnd     bool // only an empty page ends a walk
-	Order        bool // events in the order of their time; otherwise Check Point's come in none
+	Unordered    bool // Check Point's events come in no order; otherwise in that of their time
 	Bare         bool // answers of Skyhigh and Scanner without envelope
 	SinkPages    bool // Scanner's event sinks come in pages, one in each
 	Pairs        bool // information as a list of keys and values
@@ -132,7 +132,7 @@ func CheckPoint(o Options) (*API, error) {
 
 // Skyhigh starts the API for incidents of Skyhigh Security, with all its logins.
 func Skyhigh(o Options) (*API, error) {
-	o.TokenLife = cmp.Or(o.TokenLife, 899*time.Second)
+	o.TokenLife, o.PageSize = cmp.Or(o.TokenLife, 899*time.Second), cmp.Or(o.PageSize, 50)
 	return start(o, true, &skyhigh{})
 }
 

@@ -259,3 +259,28 @@ func TestSender(t *testing.T) {
 	require.NoError(t, err)
 	http.DefaultClient.CloseIdleConnections()
 }
+
+// The APIs filter by what a source can ask for.
+func TestFilters(t *testing.T) {
+	harmony := begin(t, CheckPoint, past(105))
+	for filter, want := range map[string]int{
+		``: 105, `,"eventTypes":["phishing","dlp"]`: 30, `,"severities":[4,5]`: 42, `,"severities":["1","Critical"]`: 42, `,"severities":[true]`: 0,
+		`,"saas":["ms_teams"]`: 21, `,"eventStates":["remediated"]`: 0, `,"confidenceIndicator":"suspicious"`: 0, `,"description":"Message 7'"`: 1,
+		`,"eventIds":["00000000000000000000000000000003"]`: 1,
+	} {
+		status, _, body := do(t, "POST", harmony.URL+"/app/hec-api/v1.0/event/query", `{"requestData":{"startDate":"2020-01-01T00:00:00Z","pageSize":1000`+filter+`}}`,
+			"Authorization", "Bearer "+newTokenOf(harmony), "x-av-req-id", fmt.Sprintf("00000000-0000-4000-8000-%012d", len(filter)*1000+want))
+		require.Equal(t, 200, status, body)
+		assert.Equal(t, want, strings.Count(body, `"eventId":`), filter)
+	}
+	casb := begin(t, Skyhigh, past(120))
+	for filter, want := range map[string]int{
+		``: 120, `,"actorIds":["li.wei@example.net"]`: 20, `,"serviceNames":["Box"]`: 24, `,"incidentCriteria":{"categories":[{"incidentType":"Alert"}]}`: 90,
+		`,"incidentCriteria":{"categories":[{"incidentType":"Alert","category":"Policy"},{"incidentType":"Threat"}]}`: 90,
+		`,"incidentCriteria":{"categories":[{"incidentType":"Alert.Policy.Dlp"}]}`:                                    30, `,"incidentCriteria":{"fields":{"status":["resolved"]}}`: 0,
+	} {
+		status, _, body := do(t, "POST", casb.URL+incidents+"queryIncidents?limit=500", `{"startTime":"2020-01-01T00:00:00Z"`+filter+`}`, "x-access-token", newTokenOf(casb))
+		require.Equal(t, 200, status, body)
+		assert.Equal(t, want, strings.Count(body, `"incidentId":`), filter)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,7 +70,7 @@ func (*skyhigh) failure() answer {
 func (*skyhigh) stale() {}
 
 func (v *skyhigh) page(a *API, r *http.Request, body []byte) answer {
-	var q struct{ StartTime, EndTime string }
+	var q criteria
 	if err := json.Unmarshal(body, &q); err != nil || r.Method != http.MethodPost {
 		return text(http.StatusBadRequest, `{"code":400,"message":"malformed criteria"}`)
 	}
@@ -87,6 +88,9 @@ func (v *skyhigh) page(a *API, r *http.Request, body []byte) answer {
 	more := false
 	a.line.window(from.UnixNano(), to.UnixNano(), now.UnixNano(), func(r *row) bool {
 		// The incidents of the last instant come all, whatever the limit.
+		if !q.wants(r) {
+			return true
+		}
 		if more = len(rows) >= limit && rows[len(rows)-1].at != r.at; more {
 			return false
 		}
@@ -97,6 +101,28 @@ func (v *skyhigh) page(a *API, r *http.Request, body []byte) answer {
 		return text(http.StatusNotFound, `{"code":404,"message":"no data"}`)
 	}
 	return v.answerPage(a, rows, more, from)
+}
+
+// criteria is the part of a question that is heeded.
+type criteria struct {
+	StartTime, EndTime     string
+	ActorIDs, ServiceNames []string
+	IncidentCriteria       struct {
+		Categories []struct{ IncidentType, Category string }
+		Fields     map[string][]string
+	}
+}
+
+func (q *criteria) wants(r *row) bool {
+	n := int(r.event)
+	has := func(list []string, word string) bool { return len(list) == 0 || slices.Contains(list, word) }
+	kind := q.IncidentCriteria.Categories
+	return has(q.ActorIDs, people[n%len(people)]+"@example.net") && has(q.ServiceNames, services[n%len(services)]) &&
+		has(q.IncidentCriteria.Fields["status"], progress[r.state]) &&
+		(len(kind) == 0 || slices.ContainsFunc(kind, func(c struct{ IncidentType, Category string }) bool {
+			want := strings.TrimSuffix(c.IncidentType+"."+c.Category, ".") + "."
+			return strings.HasPrefix(groups[n%len(groups)]+".", want)
+		}))
 }
 
 // when reads a time; without zone it is UTC.

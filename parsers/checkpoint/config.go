@@ -67,6 +67,14 @@ func (c *Config) signed() bool {
 	return err == nil && strings.HasSuffix("."+strings.ToLower(u.Hostname()), ".avanan.net")
 }
 
+// prefix is the start of the paths of data requests.
+func (c *Config) prefix() string {
+	if c.signed() {
+		return "/v1.0"
+	}
+	return "/app/hec-api/v1.0"
+}
+
 // base is the address that the paths of the API follow.
 func (c *Config) base() string {
 	if c.BaseURL != "" {

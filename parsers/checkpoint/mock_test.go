@@ -194,6 +194,7 @@ func (m *mock) query(body []byte) (int, string) {
 // client asks an API as the poller does, but for time and retries.
 type client struct {
 	t      testing.TB
+	cfg    *Config
 	api    *kit.API
 	tokens []string
 	calls  int
@@ -202,7 +203,7 @@ type client struct {
 func newClient(t testing.TB, c *Config) *client {
 	api, err := poll.Open(c)
 	require.NoError(t, err)
-	return &client{t: t, api: api}
+	return &client{t: t, cfg: c, api: api}
 }
 
 func mockConfig(m *mock, mode string) *Config {
@@ -283,9 +284,9 @@ func (c *client) lookup(name, arg string) ([][]byte, error) {
 	if c.tokens == nil {
 		require.NoError(c.t, c.login())
 	}
-	for _, l := range c.api.Lookups {
+	for _, l := range poll.Lookups {
 		if l.Name == name {
-			r, err := l.Request(arg)
+			r, err := l.Request(c.cfg, arg)
 			require.NoError(c.t, err)
 			return l.Read(c.do(r, true))
 		}

@@ -36,6 +36,7 @@ var poll = kit.Poll{
 		}
 		return open(c)
 	},
+	Lookups: lookups(),
 }
 
 // api is the API of one tenant.
@@ -50,13 +51,12 @@ func open(c *Config) (*kit.API, error) {
 		return nil, errors.New("checkpoint: neither region nor base_url is known")
 	}
 	k := credentials{c.ClientID, c.AccessKey.Reveal()}
-	a := api{prefix: "/app/hec-api/v1.0", query: newQuery(c)}
+	a := api{prefix: c.prefix(), query: newQuery(c)}
 	auth, sign := k.bearer(), k.signBearer
 	if c.signed() {
-		a.prefix = "/v1.0"
 		auth, sign = k.handshake(), k.signRequest
 	}
-	return &kit.API{BaseURL: base, Auth: []kit.Step{auth}, Sign: sign, Page: a.page, Read: a.read, Lookups: a.lookups(),
+	return &kit.API{BaseURL: base, Auth: []kit.Step{auth}, Sign: sign, Page: a.page, Read: a.read,
 		OneWay: true, // a scrollId may stay the same while its pages go by
 	}, nil
 }
@@ -194,19 +194,19 @@ func readCursor(b []byte) (c cursor, err error) {
 }
 
 // lookups are the questions for people: one event, and the tenants a key is for.
-func (a api) lookups() []kit.Lookup {
-	get := func(path string) (kit.Request, error) {
-		return kit.Request{Method: http.MethodGet, Path: a.prefix + path, Header: http.Header{"Accept": {"application/json"}}}, nil
+func lookups() []kit.Lookup {
+	get := func(cfg any, path string) (kit.Request, error) {
+		return kit.Request{Method: http.MethodGet, Path: cfg.(*Config).prefix() + path, Header: http.Header{"Accept": {"application/json"}}}, nil
 	}
 	return []kit.Lookup{
 		{
 			Name: "event", Doc: "one event as it is now", Arg: "ID",
-			Request: func(id string) (kit.Request, error) { return get("/event/" + url.PathEscape(id)) },
+			Request: func(cfg any, id string) (kit.Request, error) { return get(cfg, "/event/"+url.PathEscape(id)) },
 			Read:    readLookup,
 		},
 		{
 			Name: "scopes", Doc: "the tenants that the key is for",
-			Request: func(string) (kit.Request, error) { return get("/scopes") },
+			Request: func(cfg any, _ string) (kit.Request, error) { return get(cfg, "/scopes") },
 			Read:    readLookup,
 		},
 	}

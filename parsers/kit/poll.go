@@ -24,6 +24,8 @@ type Poll struct {
 	// checked. It does no I/O. The functions of the API are called by one goroutine at
 	// a time, but by a second one while a backfill runs.
 	Open func(cfg any) (*API, error)
+	// Lookups are questions people may ask the API, each by its name. Optional.
+	Lookups []Lookup
 }
 
 // PollDefaults are what the poller's own keys are when they are not said. A zero means
@@ -76,8 +78,6 @@ type API struct {
 	// the same cursor is answered with the page behind. When such an answer is lost the
 	// window is read again from its start; otherwise the request is repeated.
 	OneWay bool
-	// Lookups are questions people may ask the API, each by its name. Optional.
-	Lookups []Lookup
 }
 
 // Call is what a request is signed with.
@@ -144,8 +144,9 @@ type Lookup struct {
 	Name string // the word on the command line
 	Doc  string
 	Arg  string // what the argument is called; "": it takes none
-	// Request makes the request, which is signed like any data request.
-	Request func(arg string) (Request, error)
+	// Request makes the request, which is signed like any data request. cfg is what Open
+	// got.
+	Request func(cfg any, arg string) (Request, error)
 	// Read turns the answer into values, each complete JSON.
 	Read func(status int, h http.Header, body []byte) ([][]byte, error)
 }

@@ -36,6 +36,7 @@ var poll = kit.Poll{
 		}
 		return open(c)
 	},
+	Lookups: lookups(),
 }
 
 const operations = "/shnapi/rest/external/api/v1/"
@@ -53,7 +54,7 @@ func open(c *Config) (*kit.API, error) {
 	}
 	a := api{criteria: c.Criteria, limit: c.Limit}
 	steps, sign := c.login()
-	return &kit.API{BaseURL: base, Auth: steps, Sign: sign, Page: a.page, Read: a.read, Lookups: lookups()}, nil
+	return &kit.API{BaseURL: base, Auth: steps, Sign: sign, Page: a.page, Read: a.read}, nil
 }
 
 // instants is how the API wants times: milliseconds, in UTC.
@@ -214,8 +215,8 @@ func unpack(value []byte, add func(event []byte)) bool {
 
 // lookups are the two questions that help to write criteria.
 func lookups() []kit.Lookup {
-	ask := func(operation string) func(string) (kit.Request, error) {
-		return func(string) (kit.Request, error) {
+	ask := func(operation string) func(any, string) (kit.Request, error) {
+		return func(any, string) (kit.Request, error) {
 			return kit.Request{Method: http.MethodPost, Path: operations + operation, Header: kit.JSONHeader(), Body: []byte("{}")}, nil
 		}
 	}

@@ -29,6 +29,8 @@ var errNoVendor = errors.New("a polled source is made for a vendor, with New")
 // Source is one API that is asked. It implements source.Source.
 type Source struct {
 	cfg     Config
+	own     any // the vendor's keys
+	lookups []kit.Lookup
 	vendor  string
 	ordered bool
 	client  *client
@@ -88,7 +90,7 @@ func New(cfg *Config, own any, v kit.Vendor, env component.Env, o Options) (*Sou
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: *cfg, vendor: v.Name, ordered: v.Poll.Defaults.Ordered, client: cl, log: env.Log, meter: env.Meter,
+	s := &Source{cfg: *cfg, own: own, lookups: v.Poll.Lookups, vendor: v.Name, ordered: v.Poll.Defaults.Ordered, client: cl, log: env.Log, meter: env.Meter,
 		said: map[string]string{}}
 	for _, name := range []string{"api_calls", "api_throttled", "api_logins", "late_events"} {
 		s.meter.Add(name, 0)

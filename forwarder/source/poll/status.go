@@ -67,18 +67,15 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d min", d/time.Minute)
 }
 
-// Lookups are the questions that people may ask the API with Lookup.
-func (s *Source) Lookups() []kit.Lookup { return s.client.api.Lookups }
-
-// Lookup asks the API one of its Lookups and returns the values of the answer, each
+// Lookup asks the API one of its vendor's Lookups and returns the values of the answer, each
 // complete JSON. It needs no Run, and tries once, with a login.
 func (s *Source) Lookup(ctx context.Context, name, arg string) ([][]byte, error) {
 	defer s.client.http.CloseIdleConnections()
-	for _, l := range s.client.api.Lookups {
+	for _, l := range s.lookups {
 		if l.Name != name {
 			continue
 		}
-		r, err := l.Request(arg)
+		r, err := l.Request(s.own, arg)
 		if err != nil {
 			return nil, err
 		}

@@ -232,9 +232,10 @@ type ownKeys struct {
 func (v *vendorAPI) vendor() kit.Vendor {
 	return kit.Vendor{Name: "test", Poll: &kit.Poll{
 		Defaults: kit.PollDefaults{Ordered: v.ordered, RequestsPerMinute: 60_000},
+		Lookups:  v.lookups(),
 		Config:   func() any { return &ownKeys{BaseURL: "http://api.test"} },
 		Open: func(cfg any) (*kit.API, error) {
-			api := &kit.API{BaseURL: cfg.(*ownKeys).BaseURL, Sign: v.sign, Page: v.ask, Read: readPage, Lookups: v.lookups(), OneWay: v.oneWay}
+			api := &kit.API{BaseURL: cfg.(*ownKeys).BaseURL, Sign: v.sign, Page: v.ask, Read: readPage, OneWay: v.oneWay}
 			for i := range v.steps {
 				api.Auth = append(api.Auth, kit.Step{
 					Request: func(c kit.Call) (kit.Request, error) {
@@ -273,7 +274,7 @@ func (v *vendorAPI) ask(w kit.Window, cursor []byte) (kit.Request, error) {
 func (v *vendorAPI) lookups() []kit.Lookup {
 	return []kit.Lookup{{
 		Name: "echo", Arg: "WORD",
-		Request: func(arg string) (kit.Request, error) {
+		Request: func(_ any, arg string) (kit.Request, error) {
 			if arg == "" {
 				return kit.Request{}, errors.New("WORD is missing")
 			}
