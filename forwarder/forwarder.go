@@ -205,7 +205,11 @@ func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source,
 		first = first && l.source != src
 	}
 	l := &lane{source: src, sink: snk, reader: reader, vendor: vendor, format: format, filter: filter, zone: sc.Timezone,
-		keyed: kind.keyed, first: first, log: f.log.With("source", sc.Name, "sink", kc.Name)}
+		keyed: kind.keyed, first: first, log: f.log.With("source", sc.Name, "sink", kc.Name),
+		wait: backoff{first: 250 * time.Millisecond, most: 30 * time.Second}}
+	if snk.lanes.Add(1); snk.confirmer != nil {
+		l.flight = &flight{sink: snk.confirmer}
+	}
 	a := reader.Account() // what is gone already is to be counted, too
 	l.opened = a.Next - a.Waiting - a.Expired - a.Damaged
 	f.lanes = append(f.lanes, l)
@@ -316,8 +320,12 @@ func (f *Forwarder) awaitSources(ctx context.Context) error {
 type listener interface{ Addrs() []string }
 
 // superviseLane runs a lane until laneCtx ends, or, once stop has ended, until the
-// batch in hand is settled. A disk that fails is a change of state and tried again.
+// batch in hand is settled and what was sent is confirmed. A disk that fails is a change
+// of state and tried again.
 func (l *lane) superviseLane(laneCtx, stop context.Context) {
+	if l.flight != nil {
+		defer l.land(laneCtx)
+	}
 	wait := backoff{first: time.Second, most: 30 * time.Second}
 	failed := false
 	for {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/siemfwd/siemfwd/forwarder/deadletter"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
-	"github.com/siemfwd/siemfwd/forwarder/spool"
 )
 
 // sinkState is one sink with what its lanes share: whose turn it is to send, and
@@ -24,8 +24,19 @@ type sinkState struct {
 
 	turn chan struct{} // holds one token: who has it may call Send
 
-	mu    sync.Mutex
-	state state
+	confirmer sink.Confirmer // the sink, if it is one
+	lanes     atomic.Int64   // that have not sent their last
+	settled   chan struct{}  // closed when the confirmer has settled
+
+	mu      sync.Mutex
+	state   state
+	refused refused
+}
+
+// refused is what of the refused events was not logged one by one.
+type refused struct {
+	logged time.Time
+	quiet  int
 }
 
 // state is whether a component works, since when, and what is wrong if it does not.
@@ -38,11 +49,12 @@ type state struct {
 
 func newSinkState(name, kind string, s sink.Sink, dead *deadletter.Store, log *slog.Logger) *sinkState {
 	st := &sinkState{name: name, kind: kind, sink: s, dead: dead, log: log, turn: make(chan struct{}, 1),
-		observe: func(time.Duration) {}, state: state{up: true, since: time.Now()}}
+		observe: func(time.Duration) {}, state: state{up: true, since: time.Now()}, settled: make(chan struct{})}
 	st.turn <- struct{}{}
 	if l, ok := s.(sink.Limiter); ok {
 		st.limits = l.Limits()
 	}
+	st.confirmer, _ = s.(sink.Confirmer)
 	return st
 }
 
@@ -75,15 +87,23 @@ func (s *sinkState) send(ctx context.Context, items []sink.Item) error {
 	return s.sink.Send(ctx, items)
 }
 
-// took notes a successful Send that began at the given time.
-func (s *sinkState) took(began time.Time) {
-	now := time.Now()
-	s.observe(now.Sub(began))
+// sent notes a successful Send that began at the given time. What a Confirmer took says
+// only that it could be handed over.
+func (s *sinkState) sent(began time.Time) {
+	s.observe(time.Since(began))
+	if s.confirmer == nil {
+		s.up()
+	}
+}
+
+// up notes that the receiver has taken something.
+func (s *sinkState) up() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.up {
 		return
 	}
+	now := time.Now()
 	s.log.Info("up", "after", now.Sub(s.state.since).Round(time.Millisecond).String(), "failures", s.state.tries)
 	s.state = state{up: true, since: now}
 }
@@ -91,6 +111,18 @@ func (s *sinkState) took(began time.Time) {
 // down notes a failed Send; it logs only when the sink was up, or when what is wrong
 // has changed.
 func (s *sinkState) down(err error) {
+	s.change(err, "down, events wait on disk and are sent when it is back")
+}
+
+// lost notes a session that ended before that many items were confirmed.
+func (s *sinkState) lost(err error, items uint64) {
+	if err == nil {
+		err = sink.ErrSession
+	}
+	s.change(err, "down, what is not confirmed is sent again when it is back", "events", items)
+}
+
+func (s *sinkState) change(err error, what string, more ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.tries++
@@ -98,7 +130,7 @@ func (s *sinkState) down(err error) {
 	if !s.state.up && s.state.why == why {
 		return
 	}
-	s.log.Warn("down, events wait on disk and are sent when it is back", "err", why)
+	s.log.Warn(what, append([]any{"err", why}, more...)...)
 	if s.state.up {
 		s.state.up, s.state.since = false, time.Now()
 	}
@@ -111,12 +143,43 @@ func (s *sinkState) current() state {
 	return s.state
 }
 
-// bury keeps an event that the receiver will never take. It returns nil once that is
-// durable.
-func (s *sinkState) bury(ctx context.Context, source string, e *spool.Entry, rendered []byte, reason error) error {
-	s.log.Warn("event refused, it is kept among the dead letters", "source", source, "position", e.Index, "reason", reason.Error())
-	return s.dead.Add(ctx, deadletter.Letter{
-		Source: source, Sink: s.name, Reason: reason.Error(), First: time.Now(), Received: e.Time,
-		Index: e.Index, Raw: e.Data, Rendered: rendered,
-	})
+// leave says that a lane has sent its last. It returns when the confirmer has settled,
+// and at the latest when ctx has ended.
+func (s *sinkState) leave(ctx context.Context) {
+	if s.lanes.Add(-1) == 0 {
+		s.confirmer.Settle(ctx)
+		close(s.settled)
+		return
+	}
+	<-s.settled
+}
+
+// quietFor is how long refused events are counted before one is logged again.
+const quietFor = time.Minute
+
+// bury keeps events that the receiver will never take. It returns nil once that is
+// durable. Of many refused at once, or within a minute, one is logged and the others
+// counted: they can all be looked at.
+func (s *sinkState) bury(ctx context.Context, letters []deadletter.Letter) error {
+	if err := s.dead.Add(ctx, letters...); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if now.Sub(s.refused.logged) < quietFor {
+		s.refused.quiet += len(letters)
+		return nil
+	}
+	l := &letters[0]
+	words := []any{"source", l.Source, "position", l.Index, "reason", l.Reason}
+	if l.Answer != "" {
+		words = append(words, "answer", l.Answer)
+	}
+	if n := s.refused.quiet + len(letters) - 1; n > 0 {
+		words = append(words, "others", n)
+	}
+	s.log.Warn("event refused, it is kept among the dead letters", words...)
+	s.refused = refused{logged: now}
+	return nil
 }

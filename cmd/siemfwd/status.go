@@ -130,6 +130,12 @@ func writeStatus(w io.Writer, st control.Status, now time.Time) {
 			if l.Waiting > 0 && !l.Oldest.IsZero() {
 				waiting += " (" + ago(now.Sub(l.Oldest)) + ")"
 			}
+			switch {
+			case l.Unconfirmed > 0 && l.Unconfirmed == l.Waiting:
+				waiting += ", sent"
+			case l.Unconfirmed > 0:
+				waiting += ", " + count(l.Unconfirmed) + " sent"
+			}
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, l.Source, count(l.Delivered), count(l.Filtered),
 				count(l.Dead), count(l.Expired), waiting, state)
 		}

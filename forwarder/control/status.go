@@ -52,6 +52,8 @@ type Lane struct {
 	Dead      uint64 `json:"dead"`
 	Expired   uint64 `json:"expired"`
 	Waiting   uint64 `json:"waiting"`
+	// Unconfirmed is how many of those waiting were sent and are not confirmed by the receiver.
+	Unconfirmed uint64 `json:"unconfirmed,omitempty"`
 	// Oldest is the receive time of the oldest waiting event; zero when none waits.
 	Oldest time.Time `json:"oldest,omitzero"`
 }

@@ -26,7 +26,7 @@ type Progress struct {
 	Changed <-chan struct{}
 }
 
-// ErrSession is wrapped by the error of a Confirmer's Send that found its session over:
+// ErrSession is wrapped by the error of a Confirmer's Send that found a session over:
 // nothing of the batch was taken, Progress shows the next session, and Send can be
 // called again at once.
 var ErrSession = errors.New("session is over")
@@ -36,11 +36,14 @@ var ErrSession = errors.New("session is over")
 // keeps no payload for that: when a session ends, its lanes read from the log again
 // what it took and did not confirm.
 //
-// Send takes a batch into the session that Progress showed when Send was called, or
-// takes nothing of it. When that session turns out to be over it ends it and returns an
-// error, which wraps ErrSession if nothing else is wrong, so that the lanes first send
-// again what is unconfirmed; it may begin the next session itself only if nothing is.
-// An error while the session goes on (the receiver is busy, say) leaves Taken as it is.
+// A session that ended with items unconfirmed has to be known to the lanes before anything
+// goes into the next one, or what comes later would overtake. So the first Send after such
+// an end takes nothing and returns an error that wraps ErrSession, at once
+// (Ledger.Begin does that), and so does a Send that itself finds the session over; lanes
+// look at Progress and call again. When nothing was unconfirmed a Send may go on with the
+// next session. A Send takes all of a batch into one session or nothing of it. An error
+// while the session goes on (the receiver is busy, say) leaves Taken as it is.
+//
 // Send blocks, until ctx ends, while more is unconfirmed than the sink allows. A receiver
 // that confirms nothing for too long is an error and the end of the session.
 //
@@ -63,6 +66,7 @@ type Confirmer interface {
 type Ledger struct {
 	mu      sync.Mutex
 	now     Progress
+	untold  bool          // a session ended with items unconfirmed, and Begin has not said so
 	answers uint64        // items the receiver has, those of a Send that still runs included
 	changed chan struct{} // nil: nobody waits for it
 }
@@ -77,6 +81,18 @@ func (l *Ledger) Progress() Progress {
 	p := l.now
 	p.Changed = l.changed
 	return p
+}
+
+// Begin is for the beginning of Send. It returns the session that is going on, or
+// ErrSession the first time after one ended with items unconfirmed.
+func (l *Ledger) Begin() (session uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.untold {
+		l.untold = false
+		err = ErrSession
+	}
+	return l.now.Session, err
 }
 
 // Take notes that n more items were taken, if session goes on, and returns how many
@@ -114,6 +130,7 @@ func (l *Ledger) End(session uint64, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if session == l.now.Session {
+		l.untold = l.untold || l.now.Taken > l.now.Confirmed
 		l.now = Progress{Session: session + 1, Before: l.now.Confirmed, Ended: why}
 		l.answers = 0
 		l.tell()

@@ -51,6 +51,7 @@ type Lane struct {
 	Source, Sink                       string
 	Delivered, Filtered, Dead, Expired uint64
 	Waiting                            uint64
+	Unconfirmed                        uint64    // of those waiting: sent, and not confirmed by the receiver
 	Oldest                             time.Time // receive time of the oldest that waits; zero when none does
 }
 
@@ -113,13 +114,14 @@ var (
 	descDamaged    = desc("siemfwd_spool_damaged_total", "Damaged places found in the spool; what stood there is copied to its quarantine folder, and events that are lost count as expired.", "source")
 	descPosition   = desc("siemfwd_source_position_seconds", "Up to when a source has read, in Unix time.", "source")
 	descWaiting    = desc("siemfwd_waiting_events", "Events on disk that a sink has still to get.", "source", "sink")
+	descSent       = desc("siemfwd_unconfirmed_events", "Waiting events that were sent and that the receiver has not confirmed.", "source", "sink")
 	descAge        = desc("siemfwd_waiting_seconds", "Age of the oldest event that a sink has still to get.", "source", "sink")
 	descUp         = desc("siemfwd_up", "Whether a source or sink works.", "component")
 )
 
 // Describe sends every metric a scrape may hold.
 func (snapshots) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descBuild, descReload, descEvents, descDuplicates, descWarnings, descSpool, descDamaged, descPosition, descWaiting, descAge, descUp} {
+	for _, d := range []*prometheus.Desc{descBuild, descReload, descEvents, descDuplicates, descWarnings, descSpool, descDamaged, descPosition, descWaiting, descSent, descAge, descUp} {
 		ch <- d
 	}
 }
@@ -184,6 +186,7 @@ func (e emitter) lane(l *Lane, now time.Time) {
 	e.counter(descEvents, l.Dead, "dead", l.Source, l.Sink)
 	e.counter(descEvents, l.Expired, "expired", l.Source, l.Sink)
 	e.gauge(descWaiting, float64(l.Waiting), l.Source, l.Sink)
+	e.gauge(descSent, float64(l.Unconfirmed), l.Source, l.Sink)
 	age := 0.0
 	if !l.Oldest.IsZero() {
 		age = math.Max(0, now.Sub(l.Oldest).Seconds())

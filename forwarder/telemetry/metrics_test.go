@@ -38,7 +38,7 @@ func sample() fixed {
 		},
 		Sinks: []Sink{{Name: "qradar", Up: true}, {Name: "harmony", Up: true}},
 		Lanes: []Lane{
-			{Source: "edge", Sink: "qradar", Delivered: 900, Filtered: 50, Dead: 5, Expired: 1, Waiting: 44, Oldest: now.Add(-1500 * time.Millisecond)},
+			{Source: "edge", Sink: "qradar", Delivered: 900, Filtered: 50, Dead: 5, Expired: 1, Waiting: 44, Unconfirmed: 12, Oldest: now.Add(-1500 * time.Millisecond)},
 			{Source: "harmony", Sink: "qradar"},
 		},
 		ReloadOK: true,
@@ -129,6 +129,7 @@ func TestContract(t *testing.T) {
 		"siemfwd_spool_damaged_total":        {"source"},
 		"siemfwd_tls_not_after_seconds":      {"component"},
 		"siemfwd_udp_dropped_total":          {"component"},
+		"siemfwd_unconfirmed_events":         {"sink", "source"},
 		"siemfwd_up":                         {"component"},
 		"siemfwd_waiting_events":             {"sink", "source"},
 		"siemfwd_waiting_seconds":            {"sink", "source"},
