@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/source"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 	"github.com/siemfwd/siemfwd/forwarder/telemetry"
+	"github.com/siemfwd/siemfwd/forwarder/trail"
 	"github.com/siemfwd/siemfwd/parsers"
 )
 
@@ -53,7 +55,8 @@ type Forwarder struct {
 	sources []*sourceState
 	sinks   []*sinkState
 	lanes   []*lane
-	closers []io.Closer // in the order of opening
+	trails  []*trail.Trail // of the lanes
+	closers []io.Closer    // in the order of opening
 }
 
 // New opens what the configuration names: the state folder, a spool per source, the
@@ -196,6 +199,7 @@ func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source,
 	if kc.Start == "oldest" {
 		start = spool.Oldest
 	}
+	fresh := !slices.Contains(src.spool.Readers(), kc.Name)
 	reader, err := src.spool.Reader(kc.Name, start)
 	if err != nil {
 		return err
@@ -213,6 +217,7 @@ func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source,
 	a := reader.Account() // what is gone already is to be counted, too
 	l.opened = a.Next - a.Waiting - a.Expired - a.Damaged
 	f.lanes = append(f.lanes, l)
+	f.openTrail(l, fresh)
 	return nil
 }
 
@@ -270,6 +275,7 @@ func (f *Forwarder) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer web()
+	defer f.keepTrails()()
 
 	var lanes, sources sync.WaitGroup
 	for _, l := range f.lanes {

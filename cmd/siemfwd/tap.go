@@ -214,7 +214,12 @@ func (t *tapper) line(l control.Tapped, first string) error {
 	if l.Facts == "" {
 		words = append(words, cut(l.Message, 120))
 	}
-	words = slices.DeleteFunc(append(words, l.UID[:min(len(l.UID), 12)]), func(s string) bool { return s == "" })
-	_, err := fmt.Fprintf(t.out, "%s %s\n", at.Format("15:04:05.000"), printable([]byte(strings.Join(words, "  "))))
+	words = append(words, l.UID[:min(len(l.UID), 12)])
+	_, err := fmt.Fprintf(t.out, "%s %s\n", at.Format("15:04:05.000"), printable([]byte(strings.Join(filled(words), "  "))))
 	return err
+}
+
+// filled leaves out the empty ones.
+func filled(words []string) []string {
+	return slices.DeleteFunc(words, func(s string) bool { return s == "" })
 }

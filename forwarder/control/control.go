@@ -76,6 +76,9 @@ func Listen(path string, log *slog.Logger, s Service) (*Server, error) {
 	if t, ok := s.(Tapper); ok {
 		mux.HandleFunc("POST /tap", serveStream(t.Tap, lastTapped))
 	}
+	if t, ok := s.(Tracer); ok {
+		mux.HandleFunc("POST /trace", serveStream(t.Trace, lastTraced))
+	}
 	ctx, end := context.WithCancel(context.Background())
 	srv := &Server{path: path, done: make(chan struct{}), end: end,
 		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
