@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/siemfwd/siemfwd/formatters/cef"
+	"github.com/siemfwd/siemfwd/formatters/ecs"
 	"github.com/siemfwd/siemfwd/formatters/hec"
 	"github.com/siemfwd/siemfwd/formatters/json"
 	"github.com/siemfwd/siemfwd/formatters/leef"
+	"github.com/siemfwd/siemfwd/formatters/ocsf"
 	"github.com/siemfwd/siemfwd/formatters/raw"
 	"github.com/siemfwd/siemfwd/formatters/rfc3164"
 	"github.com/siemfwd/siemfwd/formatters/rfc5424"
@@ -59,7 +61,9 @@ type Options struct {
 	// cut at its end, cef loses pairs, json loses raw and fields.
 	MaxSize int
 	Zone    *time.Location // of rfc3164 timestamps; nil is UTC
-	Version string         // of the format, where it has several: leef "2.0" (default) or "1.0"
+	// Version is that of the format, where it has several: leef 2.0 (default) or 1.0,
+	// ocsf 1.1 to 1.8 (1.4 by default).
+	Version string
 	// Delimiter stands between the attributes of LEEF 2.0; "" is "^".
 	Delimiter string
 	PipeSafe  bool // leef: "/" for "|" in values, for readers that look for the last one
@@ -115,6 +119,15 @@ var table = [...]format{
 	{
 		Info:       Info{"json", "the whole record as one line of JSON", true},
 		body:       func(o Options, _ bool) (body, error) { return json.Formatter{Raw: o.Raw, Numbers: numbers(o)}, nil },
+		sourceType: "_json", object: true,
+	},
+	{
+		Info: Info{"ecs", "Elastic Common Schema " + ecs.Version + ", one line of JSON", true},
+		body: func(o Options, _ bool) (body, error) { return ecs.New(o.Raw), nil }, sourceType: "_json", object: true,
+	},
+	{
+		Info:       Info{"ocsf", "OCSF Detection Finding (2004), schema 1.1 to 1.8, one line of JSON", true},
+		body:       func(o Options, _ bool) (body, error) { return ocsf.New(ocsf.Options{Version: o.Version, Raw: o.Raw}) },
 		sourceType: "_json", object: true,
 	},
 	{

@@ -37,8 +37,8 @@ func TestNames(t *testing.T) {
 		_, err := formatters.New(info.Name, formatters.Options{})
 		assert.NoError(t, err)
 	}
-	assert.Equal(t, []string{"rfc5424", "rfc3164", "cef", "leef", "json", "raw"}, names)
-	assert.Equal(t, []string{"cef", "leef", "json"}, headed)
+	assert.Equal(t, []string{"rfc5424", "rfc3164", "cef", "leef", "json", "ecs", "ocsf", "raw"}, names)
+	assert.Equal(t, []string{"cef", "leef", "json", "ecs", "ocsf"}, headed)
 }
 
 func TestNewRefuses(t *testing.T) {
@@ -47,7 +47,7 @@ func TestNewRefuses(t *testing.T) {
 		o      formatters.Options
 		want   string
 	}{
-		{"cee", formatters.Options{}, `format "cee": unknown, want one of rfc5424, rfc3164, cef, leef, json, raw`},
+		{"cee", formatters.Options{}, `format "cee": unknown, want one of rfc5424, rfc3164, cef, leef, json, ecs, ocsf, raw`},
 		{"", formatters.Options{}, `format "": unknown`},
 		{"rfc5424", formatters.Options{Header: "none"}, `header "none": format rfc5424 is a syslog message with its own header`},
 		{"rfc3164", formatters.Options{Header: "rfc5424"}, `header "rfc5424": format rfc3164`},
@@ -276,7 +276,7 @@ func FuzzFormats(f *testing.F) {
 				_, err := parser.Parse(out)
 				require.NoErrorf(t, err, "%s: %q", c.name, out)
 			}
-			if at := strings.IndexByte(string(out), '{'); c.format == "json" && at >= 0 && c.options.Header == "" {
+			if c.options.Header == "" && (c.format == "json" || c.format == "ecs" || c.format == "ocsf") {
 				require.True(t, json.Valid(out))
 			}
 		}
@@ -311,7 +311,7 @@ func TestEnvelope(t *testing.T) {
 	assert.LessOrEqual(t, len(envelope.Event), 300)
 	assert.Greater(t, len(envelope.Event), 250)
 
-	for _, f := range []string{"cef", "leef", "json"} {
+	for _, f := range []string{"cef", "leef", "json", "ecs", "ocsf"} {
 		assert.Contains(t, render(t, f, formatters.Options{HEC: &formatters.HEC{}}, &record.Record{}), `{"source":"siemfwd:","sourcetype":`, "no time, no time")
 	}
 	_, err := formatters.New("cef", formatters.Options{HEC: &formatters.HEC{Index: "a{b}"}})

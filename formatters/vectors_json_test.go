@@ -9,7 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/siemfwd/siemfwd/formatters/ecs"
 	"github.com/siemfwd/siemfwd/formatters/hec"
+	"github.com/siemfwd/siemfwd/formatters/object"
+	"github.com/siemfwd/siemfwd/formatters/ocsf"
 	"github.com/siemfwd/siemfwd/formatters/tree"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 )
@@ -167,4 +170,107 @@ func encodeHEC(t *testing.T, v vector) ([]byte, error) {
 		out = append(out, '\n')
 	}
 	return out, nil
+}
+
+// finding is a case of the two schemas as a record. An input that a record has no place
+// for skips the case.
+func finding(t *testing.T, v vector) (r record.Record, incident bool) {
+	t.Helper()
+	words := map[string]int{"unknown": 0, "informational": 1, "low": 3, "medium": 5, "high": 8, "critical": 10}
+	byName := map[string]record.Key{
+		"first_seen": record.Start, "last_seen": record.End, "technique": record.ThreatTechnique, "tactic": record.ThreatTactic, "tenant": record.TenantID,
+		"desc": record.Reason, "user": record.UserName, "hash": record.FileHash, "file": record.FileName, "host": record.SrcHost, "dst_host": record.DstHost,
+	}
+	for k := range record.Key(len(record.Keys)) {
+		byName[record.Keys[k].Name] = k
+	}
+	var in record.Record
+	fields(t, &in, v.Record)
+	for i := 0; i < len(in.Fields); i += 1 + int(in.Fields[i].Size) {
+		f := &in.Fields[i]
+		below := in.Fields[i+1 : i+1+int(f.Size)]
+		switch name := string(f.Name); name {
+		case "title":
+			r.Name = f.Text
+		case "id":
+			r.ID = f.Text
+		case "severity":
+			n, ok := words[string(f.Text)]
+			require.Truef(t, ok, "severity %q", f.Text)
+			r.Severity = n
+		case "time":
+			r.Time = at(t, f.Text)
+		case "vendor":
+			r.Vendor = f.Text
+		case "product":
+			r.Product = f.Text
+		case "class_id":
+			r.Class = f.Text
+		case "activity":
+			r.Action = f.Text
+		case "status":
+			r.Outcome = f.Text
+		case "logged":
+			r.Received = at(t, f.Text).Go()
+		case "incident":
+			incident = string(f.Text) == "true"
+		case "src", "dst":
+			key, host := record.SrcIP, record.SrcHost
+			if name == "dst" {
+				key, host = record.DstIP, record.DstHost
+			}
+			if object.IP(f.Text) == nil {
+				key = host
+			}
+			r.Set(key, f.Text)
+		case "labels", "unmapped":
+			if len(r.Fields) == 0 {
+				r.Fields = below
+			}
+		default:
+			if f.Kind == record.Map {
+				for j := 0; j < len(below); j += 1 + int(below[j].Size) {
+					put(t, &r, byName, v.ID, name+"."+string(below[j].Name), below[j].Text)
+				}
+				continue
+			}
+			put(t, &r, byName, v.ID, name, f.Text)
+		}
+	}
+	return r, incident
+}
+
+func put(t *testing.T, r *record.Record, byName map[string]record.Key, id, name string, value []byte) {
+	k, ok := byName[name]
+	switch {
+	case !ok:
+		t.Skipf("%s: the record has no place for %q", id, name)
+	case record.Keys[k].Kind == record.FactTime:
+		r.SetTime(k, at(t, value))
+	default:
+		r.Set(k, value)
+	}
+}
+
+func at(t *testing.T, text []byte) record.Time {
+	var i instant
+	require.NoError(t, i.UnmarshalJSON(text))
+	return i.Time
+}
+
+func encodeECS(t *testing.T, v vector) ([]byte, error) {
+	decode(t, v.Options, &struct{}{})
+	r, _ := finding(t, v)
+	return ecs.New(false).Append(nil, &r)
+}
+
+func encodeOCSF(t *testing.T, v vector) ([]byte, error) {
+	var o struct {
+		Version string `json:"ocsf_version"`
+	}
+	decode(t, v.Options, &o)
+	r, incident := finding(t, v)
+	f, err := ocsf.New(ocsf.Options{Version: o.Version, Incident: incident})
+	require.NoError(t, err)
+	return f.Append(nil, &r)
 }

@@ -45,7 +45,7 @@ var tables = map[string]string{
 
 // shared are the folders under a table's folder that are no entry of the table but
 // what the entries are written with.
-var shared = []string{"parsers/kit", "formatters/text", "formatters/tree", "forwarder/sink/sinktest", "forwarder/sink/web"}
+var shared = []string{"parsers/kit", "formatters/text", "formatters/tree", "formatters/object", "forwarder/sink/sinktest", "forwarder/sink/web"}
 
 // exceptions are the files that know one entry of a table by name, and why.
 var exceptions = map[string]string{
@@ -149,7 +149,7 @@ func brokenLayer(pkg, parent string, isChild bool, imp string, bad func(string, 
 	case pkg == "parsers/kit":
 		only("kit", "forwarder/record", "forwarder/event")
 	case isChild && parent == "formatters":
-		only("a format", "forwarder/record", "forwarder/component", "formatters/text", "formatters/tree")
+		only("a format", "forwarder/record", "forwarder/component", "formatters/text", "formatters/tree", "formatters/object")
 		if under(imp, "net", "os") && imp != "net/netip" {
 			bad("a format writes to no wire and does not import %s", imp)
 		}

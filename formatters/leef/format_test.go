@@ -85,7 +85,7 @@ func TestLabels(t *testing.T) {
 		r.SetSlot(s, v[0], []byte(v[1]))
 	}
 	r.SetSlotTime(record.FlexDate1, "Seen", record.Unix(1700000000000000000, 0))
-	assert.Equal(t, "LEEF:2.0|unknown|unknown|unknown|unknown|^|devTime=1767323045000^sev=1^policy=Cards^policyId=7^cn1=8^cn2=r^cn3=true^"+
+	assert.Equal(t, "LEEF:2.0|unknown|unknown|unknown|unknown|^|devTime=1767323045000^sev=1^policy=Cards^policyId=7^cn1=8^ruleName=r^cn3=true^"+
 		"cs2=6.6.6.6^AssetType=api^cs4=twice^cs5=no letter^cs6=a slot's name^"+strings.Repeat("L", 70)+"=long^Seen=2023-11-14T22:13:20.000Z",
 		render(t, formatter(t, leef.Options{}), r))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/siemfwd/siemfwd/formatters/text"
 	"github.com/siemfwd/siemfwd/forwarder/record"
@@ -58,13 +59,10 @@ func lookup(label string) *name {
 		if !alnum(c) {
 			continue
 		}
-		if c-'A' <= 25 {
-			c |= 0x20
-		}
 		if len(lower) == len(b) {
 			return nil
 		}
-		lower = append(lower, c)
+		lower = append(lower, fold(c))
 	}
 	lo, hi := 0, len(names)
 	for lo < hi {
@@ -81,18 +79,23 @@ func lookup(label string) *name {
 	return nil
 }
 
-// slots appends the record's custom values under their labels; under the slot's own key
-// where the label has no letter, stands for something else, or was written before. A
-// value that a fact of the same name has already shown is left out.
+// slots appends the record's custom values under their labels; under a fact's key where
+// the label is that fact's name and the fact is not known; under the slot's own key where
+// the label has no letter, stands for something else, or was written before. A value that
+// a fact of the same name has already shown is left out.
 func (l *line) slots(dst []byte, r *record.Record) []byte {
 	for s, ok := r.NextSlot(0); ok; s, ok = r.NextSlot(s + 1) {
 		label, v, t := r.GetSlot(s)
 		n := lookup(label)
-		if n != nil && n.fact >= 0 && bytes.Equal(v, r.Get(record.Key(n.fact))) && len(v) > 0 {
+		named := n != nil && n.fact >= 0
+		if named && bytes.Equal(v, r.Get(record.Key(n.fact))) && len(v) > 0 {
 			continue
 		}
 		mark := len(dst)
-		if n == nil || !n.taken {
+		switch {
+		case named && !r.Has(record.Key(n.fact)):
+			dst = append(dst, record.Keys[n.fact].LEEF...)
+		case n == nil || !n.taken:
 			dst = appendKey(dst, constant(label))
 		}
 		if len(dst) == mark || repeated(r, s, dst[mark:]) {
@@ -114,12 +117,45 @@ func (l *line) slots(dst []byte, r *record.Record) []byte {
 	return dst
 }
 
-// repeated reports whether a slot before s is written under key.
+// repeated reports whether a slot before s has the label of s, whatever their case and
+// punctuation, or one that is written as key.
 func repeated(r *record.Record, s record.Slot, key []byte) bool {
+	mine, _, _ := r.GetSlot(s)
 	for i, ok := r.NextSlot(0); ok && i < s; i, ok = r.NextSlot(i + 1) {
-		if label, _, _ := r.GetSlot(i); sameKey(key, constant(label)) {
+		label, _, _ := r.GetSlot(i)
+		if alike(label, mine) || alike(label, view(key)) {
 			return true
 		}
 	}
 	return false
 }
+
+// alike reports whether a and b have the same letters and digits, in any case.
+func alike(a, b string) bool {
+	i, j := 0, 0
+	for {
+		for i < len(a) && !alnum(a[i]) {
+			i++
+		}
+		for j < len(b) && !alnum(b[j]) {
+			j++
+		}
+		if i == len(a) || j == len(b) {
+			return i == len(a) && j == len(b)
+		}
+		if fold(a[i]) != fold(b[j]) {
+			return false
+		}
+		i, j = i+1, j+1
+	}
+}
+
+func fold(c byte) byte {
+	if c-'A' <= 25 {
+		c |= 0x20
+	}
+	return c
+}
+
+// view is b as a string, without a copy; b must not change while it is used.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

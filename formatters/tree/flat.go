@@ -38,17 +38,31 @@ type flattening struct {
 // span is a name in the output, from the object's start on.
 type span struct{ at, n int32 }
 
-// Append appends lead and the object that fields become; nothing when no value is left.
-// cut tells that a value was cut or that there were too many.
-func (f *Flat) Append(dst []byte, lead string, fields []record.Field) (_ []byte, cut bool) {
+// Append appends lead and the object that first and fields become; nothing when no value
+// is left. cut tells that a value was cut or that there were too many.
+func (f *Flat) Append(dst []byte, lead string, fields []record.Field, first ...Pair) (_ []byte, cut bool) {
 	mark := len(dst)
 	dst = append(dst, lead...)
 	w := flattening{Flat: f, start: len(dst)}
-	dst = append(w.all(append(dst, '{'), fields), '}')
+	dst = append(dst, '{')
+	for i := range first {
+		if p := &first[i]; len(p.Value) > 0 {
+			w.path[0], w.depth = record.Bytes(p.Name), 1
+			dst = w.member(dst, &record.Field{Kind: record.String, Text: p.Value}, nil)
+		}
+	}
+	w.depth = 0
+	dst = append(w.all(dst, fields), '}')
 	if w.members == 0 {
 		return dst[:mark], w.cut
 	}
 	return dst, w.cut
+}
+
+// Pair is a member that is no field.
+type Pair struct {
+	Name  string
+	Value []byte
 }
 
 func (w *flattening) all(dst []byte, fields []record.Field) []byte {
