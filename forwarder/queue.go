@@ -112,6 +112,11 @@ func sourceOf(cfg *config.Config, name string) *config.Source {
 	return nil
 }
 
+// known reports whether the configuration or the state folder has a source of that name.
+func known(cfg *config.Config, source string) bool {
+	return sourceOf(cfg, source) != nil || slices.Contains(orphans(cfg), source)
+}
+
 // reads reports whether the configuration has a sink of that name that reads the source.
 func reads(cfg *config.Config, sink, source string) bool {
 	return sourceOf(cfg, source) != nil && slices.ContainsFunc(cfg.Sinks, func(s config.Sink) bool { return s.Name == sink && s.Reads(source) })

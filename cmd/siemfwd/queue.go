@@ -27,9 +27,22 @@ folder of the configuration (-c) is read, and nothing in it is changed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.queue(cmd.Context(), socket) },
 	}
-	cmd.AddCommand(queueCheckCommand(a, &socket))
+	cmd.AddCommand(queueCheckCommand(a, &socket), queueDumpCommand(a, &socket))
 	cmd.PersistentFlags().StringVar(&socket, "control", "", "control socket `PATH` (default: the one of the configuration)")
 	return cmd
+}
+
+// oneArg wants exactly one argument.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return usage("%s is missing; %s -h tells more", what, cmd.CommandPath())
+		case len(args) > 1:
+			return usage("%q is one word too many; %s -h tells more", args[1], cmd.CommandPath())
+		}
+		return nil
+	}
 }
 
 // place is where a command finds what is stored: a running forwarder, or the state

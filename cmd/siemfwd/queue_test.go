@@ -248,3 +248,48 @@ sinks:
 	status, _, words := command(t, "queue", "check", "-c", p.config)
 	require.Equal(t, exitDone, status, words)
 }
+
+// What is dumped is what was received, octet for octet, online and offline.
+func TestQueueDump(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state")
+	lines := append(numberedLines(300), "caf\xe9 \x1b[31m", `{"a":"ü"}`)
+	require.NoError(t, fill(state, "in", nil, lines...))
+	require.NoError(t, fill(state, "gone", nil, "left behind"))
+	p := startProcess(t, dir, `sources:
+  in: {type: syslog, vendor: text, listen: ["tcp://127.0.0.1:0"]}
+  empty: {type: syslog, vendor: text, listen: ["tcp://127.0.0.1:0"]}
+sinks:
+  archive: {type: stdout}
+`)
+	dump := func(args ...string) string {
+		status, out, words := command(t, append([]string{"queue", "dump", "-c", p.config}, args...)...)
+		require.Equal(t, exitDone, status, words)
+		return out
+	}
+	look := func() {
+		t.Helper()
+		assert.Equal(t, strings.Join(lines, "\n")+"\n", dump("in"))
+		assert.Equal(t, "event 00099\nevent 00100\n", dump("in", "--from", "100", "-n", "2"))
+		assert.Equal(t, "event 00250\n", dump("in", "--since", "2026-11-20T10:04:10Z", "--until", "2026-11-20T10:04:11Z"))
+		assert.Equal(t, "left behind\n", dump("gone"))
+		assert.Empty(t, dump("empty"))
+		assert.Equal(t, `{"kind":"event","source":"in","position":301,"received":"2026-11-20T10:05:00Z","raw_base64":"Y2Fm6SAbWzMxbQ=="}
+{"kind":"event","source":"in","position":302,"received":"2026-11-20T10:05:01Z","raw":"{\"a\":\"ü\"}"}
+`, dump("in", "-o", "json", "--from", "301", "-n", "2"))
+		status, _, words := command(t, "queue", "dump", "-c", p.config, "../sources/in")
+		assert.Equal(t, exitFailed, status)
+		assert.Contains(t, words, `there is no source "../sources/in"`)
+	}
+	look()
+	require.NoError(t, sendLines(p.listening("in"), "from a peer"))
+	p.until("stored", func(st control.Status) bool { return st.Sources[0].Received >= 1 })
+	lines = append(lines, "from a peer")
+	assert.Regexp(t, `"position":303,"received":"20.*Z","peer":"127\.0\.0\.1:\d+","raw":"from a peer"`, dump("in", "-o", "json", "--from", "303"))
+	p.stop()
+	look()
+	for _, args := range [][]string{{}, {"in", "out"}, {"in", "--since", "soon"}, {"in", "--until", "x"}, {"in", "-n", "-1"}} {
+		status, _, _ := command(t, append([]string{"queue", "dump", "-c", p.config}, args...)...)
+		assert.Equal(t, exitUsage, status, args)
+	}
+}

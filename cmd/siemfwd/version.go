@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -38,8 +39,10 @@ func buildVersion() string {
 }
 
 // json prints one object on a line of its own.
-func (a *app) json(v any) error {
-	enc := json.NewEncoder(a.out)
+func (a *app) json(v any) error { return jsonTo(a.out, v) }
+
+func jsonTo(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }

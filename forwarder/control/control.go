@@ -70,6 +70,9 @@ func Listen(path string, log *slog.Logger, s Service) (*Server, error) {
 	if q, ok := s.(Queuer); ok {
 		mux.HandleFunc("GET /queue", serveQueue(q))
 	}
+	if d, ok := s.(Dumper); ok {
+		mux.HandleFunc("POST /queue/dump", serveStream(d.DumpQueue, lastDumped))
+	}
 	if c, ok := s.(Checker); ok {
 		mux.HandleFunc("POST /queue/check", serveStream(c.CheckQueue, lastChecked))
 	}

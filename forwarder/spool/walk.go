@@ -72,7 +72,10 @@ func (v *View) stop(i int) uint64 {
 // Range yields the events received at from or later and before to, in the order of the
 // log; a zero time is no bound. The entry is valid until the next one is asked for.
 // Damaged events are left out; an error ends the sequence.
-func (v *View) Range(from, to time.Time) iter.Seq2[Entry, error] {
+func (v *View) Range(from, to time.Time) iter.Seq2[Entry, error] { return v.RangeAt(0, from, to) }
+
+// RangeAt is Range for the events with that index or a later one.
+func (v *View) RangeAt(index uint64, from, to time.Time) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		least, below := int64(noTime), int64(math.MaxInt64)
 		if !from.IsZero() {
@@ -81,7 +84,7 @@ func (v *View) Range(from, to time.Time) iter.Seq2[Entry, error] {
 		if !to.IsZero() {
 			below = toNano(to)
 		}
-		for e, err := range v.from(0, least) {
+		for e, err := range v.from(index, least) {
 			if err != nil {
 				yield(e, err)
 				return
