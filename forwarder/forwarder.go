@@ -335,8 +335,15 @@ func (l *lane) superviseLane(laneCtx, stop context.Context) {
 	wait := backoff{first: time.Second, most: 30 * time.Second}
 	failed := false
 	for {
-		err := l.pass(laneCtx, stop)
-		if err == nil {
+		hard, soft, leave, ok := l.gate.enter(laneCtx, stop)
+		if !ok {
+			return
+		}
+		err := l.pass(hard, soft)
+		switch held := leave(); {
+		case held:
+			continue
+		case err == nil:
 			return
 		}
 		if !failed {

@@ -54,6 +54,7 @@ type lane struct {
 	wait    backoff       // after failures
 	skipped spool.Skipped // that was logged
 	flight  *flight       // what is sent and not confirmed; nil: the sink's Send is its answer
+	gate    gate          // for those who want to hold the lane
 
 	mu          sync.Mutex
 	tally       tally
@@ -80,6 +81,7 @@ type span struct {
 // next the index after the last durable event.
 type tally struct {
 	delivered, filtered, dead uint64
+	cleared                   uint64 // given up by hand: expired
 }
 
 // account is the tally with the reader's account of the same moment. Of those waiting,
@@ -94,7 +96,7 @@ func (l *lane) account() account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.reader.Account()
-	return account{l.tally, a.Expired + a.Damaged, a.Waiting, a.Next, min(l.unconfirmed, a.Waiting)}
+	return account{l.tally, a.Expired + a.Damaged + l.tally.cleared, a.Waiting, a.Next, min(l.unconfirmed, a.Waiting)}
 }
 
 // pass runs the lane until stop ends and the batch in hand is settled, or ctx ends.

@@ -27,7 +27,7 @@ folder of the configuration (-c) is read, and nothing in it is changed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.queue(cmd.Context(), socket) },
 	}
-	cmd.AddCommand(queueCheckCommand(a, &socket), queueDumpCommand(a, &socket))
+	cmd.AddCommand(queueCheckCommand(a, &socket), queueDumpCommand(a, &socket), queueClearCommand(a, &socket))
 	cmd.PersistentFlags().StringVar(&socket, "control", "", "control socket `PATH` (default: the one of the configuration)")
 	return cmd
 }

@@ -293,3 +293,38 @@ sinks:
 		assert.Equal(t, exitUsage, status, args)
 	}
 }
+
+// Clearing beside a forwarder goes through it: what is left of a source and of a sink that
+// were removed, and what waits for a sink that is down. It holds over a restart.
+func TestQueueClear(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state")
+	require.NoError(t, fill(state, "gone", map[string]int{"old": 1}, "a", "b", "c"))
+	require.NoError(t, fill(state, "in", map[string]int{"old": 1}, "a", "b", "c"))
+	closed, err := freePort()
+	require.NoError(t, err)
+	p := startProcess(t, dir, fmt.Sprintf(`sources:
+  in: {type: syslog, vendor: text, listen: ["tcp://127.0.0.1:0"]}
+sinks:
+  away: {type: syslog, address: "tcp://%s", format: raw}
+`, closed))
+	require.NoError(t, sendLines(p.listening("in"), numberedLines(100)...))
+	p.until("waiting", func(st control.Status) bool { return st.Lanes[0].Waiting == 100 })
+	status, out, words := command(t, "queue", "clear", "-c", p.config, "old", "--source", "in", "--yes")
+	require.Equal(t, exitDone, status, words)
+	assert.Equal(t, "cursor of old, which does not read in any more: removed, with 102 events waiting\n", out)
+	_, out, _ = command(t, "queue", "clear", "-c", p.config, "old", "--yes")
+	assert.Equal(t, "cursor of old, which does not read gone any more: removed, with 2 events waiting\n", out)
+	_, out, _ = command(t, "queue", "clear", "-c", p.config, "gone", "--yes")
+	assert.Regexp(t, `^log of gone, which is not in the configuration: 3 events, .* removed\n$`, out)
+	assert.NoDirExists(t, filepath.Join(state, "sources", "gone"))
+	_, out, _ = command(t, "queue", "clear", "-c", p.config, "away", "--yes")
+	assert.Equal(t, "away from in: 100 waiting events expired\n", out)
+	st := p.until("cleared", func(st control.Status) bool { return st.Lanes[0].Expired == 100 })
+	assert.Zero(t, st.Lanes[0].Waiting)
+	p.kill()
+	p.start()
+	st = p.until("started", func(control.Status) bool { return true })
+	assert.Zero(t, st.Lanes[0].Waiting, "the cursor was durable")
+	p.stop()
+}

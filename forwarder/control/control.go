@@ -73,6 +73,9 @@ func Listen(path string, log *slog.Logger, s Service) (*Server, error) {
 	if d, ok := s.(Dumper); ok {
 		mux.HandleFunc("POST /queue/dump", serveStream(d.DumpQueue, lastDumped))
 	}
+	if c, ok := s.(Clearer); ok {
+		mux.HandleFunc("POST /queue/clear", servePost(c.ClearQueue))
+	}
 	if c, ok := s.(Checker); ok {
 		mux.HandleFunc("POST /queue/check", serveStream(c.CheckQueue, lastChecked))
 	}
