@@ -68,6 +68,24 @@ func Items(n int) []sink.Item {
 	return items
 }
 
+// send sends items as a lane does: no more at once than the sink says.
+func (s Sink) send(t *testing.T, to sink.Sink, items []sink.Item) {
+	t.Helper()
+	for len(items) > 0 {
+		n := within(to, len(items))
+		require.NoError(t, to.Send(t.Context(), items[:n]))
+		items = items[n:]
+	}
+}
+
+// within is how many of n items go into one Send.
+func within(to sink.Sink, n int) int {
+	if l, ok := to.(sink.Limiter); ok && l.Limits().Events > 0 {
+		return min(n, l.Limits().Events)
+	}
+	return n
+}
+
 // check registers that nothing the test started is left when it has cleaned up.
 func check(t *testing.T) {
 	t.Helper()
@@ -81,7 +99,7 @@ func (s Sink) takes(t *testing.T) {
 	defer s.close(t, to)
 	items := Items(300)
 	for _, part := range [][]sink.Item{items[:1], items[1:200], items[200:]} {
-		require.NoError(t, to.Send(t.Context(), part))
+		s.send(t, to, part)
 	}
 	s.await(t, received, items)
 }
@@ -91,7 +109,7 @@ func (s Sink) keepsNothing(t *testing.T) {
 	to, received := s.New(t)
 	defer s.close(t, to)
 	items, want := Items(20), Items(20)
-	require.NoError(t, to.Send(t.Context(), items))
+	s.send(t, to, items)
 	assert.Equal(t, want, items, "Send wrote to what it was given")
 	// The lane reuses its memory.
 	for i := range items {
@@ -99,7 +117,7 @@ func (s Sink) keepsNothing(t *testing.T) {
 		copy(items[i].Key, "~~~~~~~~~~~~~~~~")
 	}
 	more := Items(40)[20:]
-	require.NoError(t, to.Send(t.Context(), more))
+	s.send(t, to, more)
 	s.await(t, received, append(want, more...))
 }
 
@@ -158,7 +176,7 @@ func (s Sink) closedStuck(t *testing.T) {
 // interrupt sends until Send blocks, calls stop, and returns Send's error.
 func (s Sink) interrupt(t *testing.T, ctx context.Context, to sink.Sink, stop func()) error {
 	t.Helper()
-	items := Items(100)
+	items := Items(within(to, 100))
 	for i := range items {
 		items[i].Payload = bytes.Repeat([]byte{'x'}, 16<<10)
 	}
@@ -209,7 +227,7 @@ func (s Sink) down(t *testing.T) {
 	defer s.close(t, to)
 	var first error
 	for range 3 {
-		err := s.within(t, func() error { return to.Send(t.Context(), Items(3)) })
+		err := s.within(t, func() error { return to.Send(t.Context(), Items(within(to, 3))) })
 		require.Error(t, err)
 		var rejected *sink.Rejected
 		require.False(t, errors.As(err, &rejected), "a receiver that is down refused events: %v", err)

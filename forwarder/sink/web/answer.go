@@ -65,7 +65,7 @@ func (c *Client) Judge(a *Answer) error {
 	if class == Taken {
 		return nil
 	}
-	err := c.fail(errors.New(c.Words(a)))
+	err := c.Fail(errors.New(c.Words(a)))
 	switch class {
 	case Bad, TooLarge:
 		return &sink.Rejected{Reason: err}

@@ -57,8 +57,6 @@ type Request struct {
 	URL    *url.URL // of the client's receiver, or of another path there; nil is the receiver's
 	Header http.Header
 	Body   []byte // not written to, and not kept when Do has returned
-	// Cookies are sent, and those of the answer kept; nil: cookies are not looked at.
-	Cookies http.CookieJar
 }
 
 // Answer is what came back.
@@ -124,11 +122,11 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Answer, error) {
 		err = net.ErrClosed
 	}
 	if err != nil {
-		return nil, c.fail(err)
+		return nil, c.Fail(err)
 	}
 	req, err := c.request(ctx, r)
 	if err != nil {
-		return nil, c.fail(err)
+		return nil, c.Fail(err)
 	}
 	resp, err := trip.RoundTrip(req)
 	if err != nil {
@@ -136,9 +134,6 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Answer, error) {
 	}
 	defer resp.Body.Close()
 	a := &Answer{Status: resp.StatusCode, Header: resp.Header, At: time.Now()}
-	if r.Cookies != nil {
-		r.Cookies.SetCookies(req.URL, resp.Cookies())
-	}
 	var body bytes.Buffer
 	n, err := body.ReadFrom(io.LimitReader(resp.Body, c.most+1))
 	if a.Cut = err != nil || n > c.most; n > c.most {
@@ -171,11 +166,6 @@ func (c *Client) request(ctx context.Context, r *Request) (*http.Request, error)
 	}
 	if _, ok := req.Header["User-Agent"]; !ok {
 		req.Header.Set("User-Agent", "siemfwd")
-	}
-	if r.Cookies != nil {
-		for _, k := range r.Cookies.Cookies(req.URL) {
-			req.AddCookie(k)
-		}
 	}
 	return req, nil
 }
@@ -221,13 +211,13 @@ func (c *Client) explain(outer, inner context.Context, err error) error {
 	case outer.Err() != nil:
 		return outer.Err()
 	case c.life.Err() != nil:
-		return c.fail(net.ErrClosed)
+		return c.Fail(net.ErrClosed)
 	case errors.As(err, &lookup):
-		return c.fail(lookup)
+		return c.Fail(lookup)
 	case inner.Err() != nil:
-		return c.fail(fmt.Errorf("no answer within %v", c.conf.Timeout))
+		return c.Fail(fmt.Errorf("no answer within %v", c.conf.Timeout))
 	case errors.As(err, &plain), c.to.Scheme == "https" && strings.Contains(err.Error(), "server gave HTTP response"):
-		return c.fail(errors.New("the receiver does not speak TLS"))
+		return c.Fail(errors.New("the receiver does not speak TLS"))
 	case errors.As(err, &op):
 		cause := op.Err
 		var call *os.SyscallError
@@ -235,19 +225,19 @@ func (c *Client) explain(outer, inner context.Context, err error) error {
 			cause = call.Err
 		}
 		if slow, ok := cause.(net.Error); ok && slow.Timeout() {
-			return c.fail(fmt.Errorf("%s: no answer", op.Op))
+			return c.Fail(fmt.Errorf("%s: no answer", op.Op))
 		}
-		return c.fail(fmt.Errorf("%s: %w", op.Op, cause))
+		return c.Fail(fmt.Errorf("%s: %w", op.Op, cause))
 	case errors.As(err, &slow) && slow.Timeout():
-		return c.fail(errors.New("no answer in time"))
+		return c.Fail(errors.New("no answer in time"))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return c.fail(errors.New("the connection ended without an answer"))
+		return c.Fail(errors.New("the connection ended without an answer"))
 	}
-	return c.fail(err)
+	return c.Fail(err)
 }
 
-// fail puts the receiver in front of an error, and takes the secrets out.
-func (c *Client) fail(err error) error {
+// Fail puts the receiver in front of an error, and takes the secrets out.
+func (c *Client) Fail(err error) error {
 	text := err.Error()
 	if clean := c.clean(text); clean != text {
 		err = errors.New(clean)

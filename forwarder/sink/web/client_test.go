@@ -13,7 +13,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -58,15 +57,13 @@ func TestDo(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		got = r
 		body, _ = io.ReadAll(r.Body)
-		http.SetCookie(w, &http.Cookie{Name: "node", Value: "7"})
 		w.Header().Set("X-Test", "yes")
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = io.WriteString(w, "fine")
 	})
 	c := client(t, s.URL+"/in?x=1", Defaults())
-	jar, _ := cookiejar.New(nil)
-	for i, want := range []string{"", "node=7"} {
-		a, err := c.Do(t.Context(), &Request{Header: http.Header{"authorization": {"Splunk " + secret}}, Body: []byte("hello"), Cookies: jar})
+	for range 2 {
+		a, err := c.Do(t.Context(), &Request{Header: http.Header{"authorization": {"Splunk " + secret}}, Body: []byte("hello")})
 		require.NoError(t, err)
 		assert.Equal(t, http.StatusAccepted, a.Status)
 		assert.Equal(t, "fine", string(a.Body))
@@ -77,7 +74,6 @@ func TestDo(t *testing.T) {
 		assert.Equal(t, "Splunk "+secret, got.Header.Get("Authorization"))
 		assert.Equal(t, "siemfwd", got.UserAgent())
 		assert.EqualValues(t, 5, got.ContentLength)
-		assert.Equal(t, want, got.Header.Get("Cookie"), "request %d", i)
 	}
 	other, _ := url.Parse(s.URL + "/health")
 	_, err := c.Do(t.Context(), &Request{Method: http.MethodGet, URL: other})
