@@ -236,7 +236,15 @@ func (l *lane) attempt(ctx context.Context, items []sink.Item) (at place, err er
 	err = f.sink.Send(ctx, items)
 	n := uint64(len(items))
 	var rejected *sink.Rejected
+	var partial *sink.Partial
 	switch {
+	case errors.As(err, &partial):
+		if n = uint64(min(max(partial.Done, 0), len(items))); partial.Rejected != nil {
+			n -= uint64(len(within(partial.Rejected.Index, 0, int(n))))
+		}
+		if partial.Done <= 0 {
+			return at, err
+		}
 	case errors.As(err, &rejected) && rejected.Index != nil:
 		n -= uint64(len(within(rejected.Index, 0, len(items))))
 	case err != nil:

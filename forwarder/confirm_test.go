@@ -435,13 +435,17 @@ func (r *remote) Send(_ context.Context, items []sink.Item) error {
 	case 4:
 		return &sink.Busy{For: time.Millisecond, Err: errors.New("429")}
 	}
+	partial := r.partial(len(items))
+	if partial != nil {
+		items = items[:partial.Done]
+	}
 	var bad []int
 	for i, it := range items {
 		if strings.HasSuffix(string(it.Payload), "bad") {
 			bad = append(bad, i)
 		}
 	}
-	if bad != nil && r.rnd.IntN(2) == 0 {
+	if bad != nil && partial == nil && r.rnd.IntN(2) == 0 {
 		return &sink.Rejected{Reason: errors.New("one of them is bad")}
 	}
 	refused := bad
@@ -465,10 +469,33 @@ func (r *remote) Send(_ context.Context, items []sink.Item) error {
 	if what == 6 {
 		r.lose()
 	}
+	var rejected *sink.Rejected
 	if refused != nil {
-		return &sink.Rejected{Index: refused, Reason: errors.New("bad")}
+		rejected = &sink.Rejected{Index: refused, Reason: errors.New("bad")}
+	}
+	switch {
+	case partial != nil:
+		partial.Rejected = rejected
+		return partial
+	case rejected != nil:
+		return rejected
 	}
 	return nil
+}
+
+// partial says, now and then, that only the first of n items are looked at.
+func (r *remote) partial(n int) *sink.Partial {
+	if r.quiet || r.rnd.IntN(5) > 0 {
+		return nil
+	}
+	p := &sink.Partial{Done: r.rnd.IntN(n + 1)}
+	switch r.rnd.IntN(3) {
+	case 0:
+		p.Err = errors.New("503 busy")
+	case 1:
+		p.Err = &sink.Busy{For: time.Millisecond, Err: errors.New("503")}
+	}
+	return p
 }
 
 // confirmSome confirms up to a share of what is not; r.mu is held, or nobody else runs.

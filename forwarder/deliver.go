@@ -58,11 +58,50 @@ func (l *lane) deliver(ctx, stop context.Context) error {
 			l.halving.took(l.next, n)
 			continue
 		}
-		if err := l.failed(ctx, stop, n, at, err); err != nil {
+		var partial *sink.Partial
+		if errors.As(err, &partial) {
+			err = l.partly(ctx, stop, n, at, partial)
+			if err == nil && partial.Err == nil {
+				l.sink.sent(began)
+			}
+		} else {
+			err = l.failed(ctx, stop, n, at, err)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return l.finish()
+}
+
+// partly settles the first items of a batch of n, of which the sink settled no more, and
+// decides what follows for the rest.
+func (l *lane) partly(ctx, stop context.Context, n int, at place, p *sink.Partial) error {
+	done := min(max(p.Done, 0), n)
+	switch {
+	case done == 0:
+	case p.Rejected != nil:
+		l.refuse(done, at, &sink.Rejected{Index: append([]int{}, p.Rejected.Index...), Reason: p.Rejected.Reason, Answer: p.Rejected.Answer})
+		if err := l.persist(stop, func() error { return l.settleRefusal(ctx) }); err != nil {
+			return err
+		}
+	default:
+		if err := l.settle(done, at); err != nil {
+			return err
+		}
+		l.next += done
+		l.halving.took(l.next, done)
+	}
+	switch {
+	case p.Err != nil:
+		return l.failed(ctx, stop, n-done, at, p.Err)
+	case done == 0:
+		return l.failed(ctx, stop, n, at, errors.New("nothing was taken, for no reason"))
+	}
+	if l.flight == nil {
+		l.wait.reset()
+	}
+	return nil
 }
 
 // failed decides what follows from the error of a Send of n items.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -256,6 +257,35 @@ func TestARefusedEventBecomesADeadLetter(t *testing.T) {
 			assert.Equal(t, 1, n)
 		})
 	}
+}
+
+// A sink that settles only the first items of a batch is sent the rest, and nothing of it
+// twice.
+func TestABatchThatIsSettledInPart(t *testing.T) {
+	out := &script{}
+	out.answer = func(n int, items []sink.Item) error {
+		p := &sink.Partial{Done: min(7, len(items))}
+		for i, it := range items[:p.Done] {
+			if strings.HasSuffix(string(it.Payload), "17") {
+				p.Done, p.Rejected = i+1, &sink.Rejected{Index: []int{i}, Reason: errors.New("400 bad event"), Answer: "no"}
+				break
+			}
+			out.took = append(out.took, string(it.Payload))
+		}
+		if n%3 == 0 {
+			p.Err = &sink.Busy{For: time.Millisecond, Err: errors.New("503 busy")}
+		}
+		return p
+	}
+	d := start(t, t.TempDir(), map[string]sink.Sink{"out": out})
+	defer d.end()
+	lines := numbered(0, 200)
+	d.send(lines...)
+	st := d.eventually("all settled", func(st control.Status) bool { return laneOf(st, "out").Waiting == 0 && st.Sources[0].Received == 200 })
+	assert.EqualValues(t, 2, laneOf(st, "out").Dead)
+	assert.EqualValues(t, 198, laneOf(st, "out").Delivered)
+	assert.Equal(t, slices.Concat(lines[:17], lines[18:117], lines[118:]), out.taken())
+	assert.Equal(t, []string{"event 00017", "event 00117"}, d.letters(t))
 }
 
 func TestARestartGoesOnWhereItStopped(t *testing.T) {

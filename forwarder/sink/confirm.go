@@ -13,7 +13,7 @@ type Progress struct {
 	// when a session ends, not when the next connection stands.
 	Session uint64
 	// Taken is how many items Send took in this session: those of every Send that
-	// returned nil, and those of a *Rejected that are not in it.
+	// returned nil, and those of a *Rejected, or settled by a *Partial, that are not refused.
 	Taken uint64
 	// Confirmed is how many of them, counted from the first, the receiver has for good.
 	Confirmed uint64
@@ -41,8 +41,9 @@ var ErrSession = errors.New("session is over")
 // an end takes nothing and returns an error that wraps ErrSession, at once
 // (Ledger.Begin does that), and so does a Send that itself finds the session over; lanes
 // look at Progress and call again. When nothing was unconfirmed a Send may go on with the
-// next session. A Send takes all of a batch into one session or nothing of it. An error
-// while the session goes on (the receiver is busy, say) leaves Taken as it is.
+// next session. A Send takes all of a batch, or as much of it as a *Partial says, into one
+// session or nothing of it. Any other error while the session goes on (the receiver is
+// busy, say) leaves Taken as it is.
 //
 // Send blocks, until ctx ends, while more is unconfirmed than the sink allows. A receiver
 // that confirms nothing for too long is an error and the end of the session.

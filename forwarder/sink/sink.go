@@ -21,7 +21,8 @@ type Item struct {
 // called while Send runs, and makes it return.
 type Sink interface {
 	// Send makes one attempt, in order. nil: all were taken. *Rejected: these will
-	// never be taken, the others were. *Busy: not now, the receiver says when.
+	// never be taken, the others were. *Partial: the first were taken, or refused, and the
+	// rest is to be sent again. *Busy: not now, the receiver says when.
 	// Anything else: the other side is not well, send the same again later. No error
 	// text holds a secret.
 	Send(ctx context.Context, items []Item) error
@@ -64,3 +65,26 @@ func (b *Busy) Error() string { return fmt.Sprintf("busy for %v: %v", b.For, b.E
 
 // Unwrap returns the cause.
 func (b *Busy) Unwrap() error { return b.Err }
+
+// Partial says that a Send settled the first Done items: those in Rejected are refused,
+// the others were taken. The rest is to be sent again: at once when Err is nil, otherwise
+// as Err says, which may be a *Busy but no *Rejected.
+type Partial struct {
+	Done     int
+	Rejected *Rejected // whose Index is of the Send's items; nil: none was refused
+	Err      error
+}
+
+// Error tells how far the Send came and why no farther.
+func (p *Partial) Error() string {
+	switch {
+	case p.Err != nil:
+		return fmt.Sprintf("%d taken: %v", p.Done, p.Err)
+	case p.Rejected != nil:
+		return fmt.Sprintf("%d looked at: %v", p.Done, p.Rejected)
+	}
+	return fmt.Sprintf("%d taken, the rest is to be sent again", p.Done)
+}
+
+// Unwrap returns why the rest was not taken.
+func (p *Partial) Unwrap() error { return p.Err }
