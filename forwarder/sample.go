@@ -2,6 +2,7 @@ package forwarder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -51,10 +52,30 @@ func SendSample(ctx context.Context, c *config.Sink, v kit.Vendor, raw []byte) (
 		return Sent{}, err
 	}
 	began = time.Now()
-	err = s.Send(ctx, []sink.Item{{Payload: payload, Key: r.AppendUID(nil), Source: "sample", Time: r.When().Go()}})
+	err = sendOne(ctx, s, sink.Item{Payload: payload, Key: r.AppendUID(nil), Source: "sample", Time: r.When().Go()})
 	took := time.Since(began)
 	if cerr := s.Close(); err == nil && cerr != nil {
 		err = cerr
 	}
 	return Sent{Payload: payload, Took: took}, err
+}
+
+// sendOne sends one item and waits, where the sink learns of it later, until the receiver
+// has it for good.
+func sendOne(ctx context.Context, s sink.Sink, item sink.Item) error {
+	c, later := s.(sink.Confirmer)
+	if err := s.Send(ctx, []sink.Item{item}); err != nil || !later {
+		return err
+	}
+	c.Settle(ctx)
+	p := c.Progress()
+	switch {
+	case p.Confirmed > 0 || p.Before > 0:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("sent, and not confirmed: %w", ctx.Err())
+	case p.Ended != nil:
+		return fmt.Errorf("sent, and not confirmed: %w", p.Ended)
+	}
+	return errors.New("sent, and not confirmed")
 }

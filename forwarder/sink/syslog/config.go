@@ -16,11 +16,13 @@ import (
 
 // Config is what a syslog sink is told.
 type Config struct {
-	Address        string        `yaml:"address" required:"true" doc:"receiver: udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT"`
+	Address        string        `yaml:"address" required:"true" doc:"receiver: udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, relp://HOST:PORT or relp+tls://HOST:PORT"`
 	Framing        string        `yaml:"framing" enum:"lf|octet_counting" doc:"how messages stand in a stream: lf is the default on tcp, octet_counting on tls"`
-	TLS            TLS           `yaml:"tls" doc:"identities, for a tls:// address"`
+	TLS            TLS           `yaml:"tls" doc:"identities, for a tls:// or relp+tls:// address"`
 	ConnectTimeout time.Duration `yaml:"connect_timeout" doc:"how long connecting may take, TLS handshake and name lookup included"`
 	WriteTimeout   time.Duration `yaml:"write_timeout" doc:"how long the receiver may take nothing before the connection is given up"`
+	Window         int           `yaml:"window" doc:"with relp, how many messages may be without an answer; those are sent again after a connection is lost"`
+	AnswerTimeout  time.Duration `yaml:"answer_timeout" doc:"with relp, how long the receiver may leave a message without an answer before the connection is given up"`
 }
 
 // TLS says whom to believe and who we are. The files are read for every connection.
@@ -31,9 +33,13 @@ type TLS struct {
 	ServerName string `yaml:"server_name" doc:"name in the receiver's certificate; empty: the host of address"`
 }
 
-var defaults = Config{ConnectTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
+// The window and the time for an answer are those of librelp.
+var defaults = Config{ConnectTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, Window: 128, AnswerTimeout: 90 * time.Second}
 
-const addressHint = "udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT"
+const (
+	addressHint = "udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, relp://HOST:PORT or relp+tls://HOST:PORT"
+	mostWindow  = 1 << 16
+)
 
 // Check implements component.Checker.
 func (c *Config) Check(r *component.Report) {
@@ -48,6 +54,8 @@ func (c *Config) Check(r *component.Report) {
 		r.Warn("address", "over UDP events are lost without notice when the receiver or the network is busy or down", "tcp:// or tls://")
 	case t.scheme == "tcp" && !t.loopback():
 		r.Warn("address", "events cross the network in plain text", "tls:// if the receiver can")
+	case t.scheme == "relp" && !t.loopback():
+		r.Warn("address", "events cross the network in plain text", "relp+tls:// if the receiver can")
 	}
 	if err == nil {
 		c.checkScheme(r, t.scheme)
@@ -61,17 +69,28 @@ func (c *Config) Check(r *component.Report) {
 	if c.WriteTimeout <= 0 {
 		r.Error("write_timeout", "there is no time to write", "")
 	}
+	if c.Window < 1 || c.Window > mostWindow {
+		r.Error("window", fmt.Sprintf("%d is not between 1 and %d", c.Window, mostWindow), "")
+	}
+	if c.AnswerTimeout <= 0 {
+		r.Error("answer_timeout", "there is no time to answer", "")
+	}
 }
 
 func (c *Config) checkScheme(r *component.Report, scheme string) {
 	switch {
 	case scheme == "udp" && c.Framing != "":
 		r.Warn("framing", "a datagram is one message: there is no framing on udp", "")
+	case relpScheme(scheme) && c.Framing != "":
+		r.Warn("framing", "RELP has a framing of its own", "")
 	case scheme == "tls" && c.Framing == framing.LF.String():
 		r.Warn("framing", "RFC 5425 wants octet_counting over TLS", "")
 	}
-	if scheme != "tls" && c.TLS != (TLS{}) {
-		r.Warn("tls", "the address is not tls://, so nothing is encrypted", "write tls:// in address")
+	if scheme != "tls" && scheme != "relp+tls" && c.TLS != (TLS{}) {
+		r.Warn("tls", "the address is not tls://, so nothing is encrypted", "write tls:// in address, or relp+tls:// for relp://")
+	}
+	if !relpScheme(scheme) && (c.Window != defaults.Window || c.AnswerTimeout != defaults.AnswerTimeout) {
+		r.Warn("", "window and answer_timeout are for relp: nothing is answered over "+scheme, "relp:// if the receiver can")
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		r.Error("tls", "cert and key go together", "")
@@ -80,7 +99,7 @@ func (c *Config) checkScheme(r *component.Report, scheme string) {
 
 // target is where a sink sends to.
 type target struct {
-	scheme string // udp, tcp or tls
+	scheme string // udp, tcp, tls, relp or relp+tls
 	host   string
 	at     string // host:port
 }
@@ -97,6 +116,8 @@ func (t target) loopback() bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
+func relpScheme(scheme string) bool { return scheme == "relp" || scheme == "relp+tls" }
+
 func parseTarget(text string) (target, error) {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -108,7 +129,7 @@ func parseTarget(text string) (target, error) {
 		return target{}, fmt.Errorf("address %q: %w", text, err)
 	}
 	switch u.Scheme {
-	case "udp", "tcp", "tls":
+	case "udp", "tcp", "tls", "relp", "relp+tls":
 	case "":
 		return target{}, fmt.Errorf("address %q has no scheme", text)
 	default:

@@ -64,12 +64,24 @@ func (s *Sink) dialTCP(ctx context.Context) (link, error) {
 }
 
 func (s *Sink) dialTLS(ctx context.Context) (link, error) {
-	conf, err := s.cfg.TLS.config(s.to.host)
+	c, err := s.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.dial(ctx)
+	tc, err := s.shakeHands(ctx, c)
 	if err != nil {
+		return nil, err
+	}
+	w := &watched{Conn: tc, done: make(chan struct{})}
+	go w.read()
+	return &stream{w, s, w.why}, nil
+}
+
+// shakeHands makes a TLS connection of c, or closes it.
+func (s *Sink) shakeHands(ctx context.Context, c net.Conn) (*tls.Conn, error) {
+	conf, err := s.cfg.TLS.config(s.to.host)
+	if err != nil {
+		c.Close()
 		return nil, err
 	}
 	tc := tls.Client(c, conf)
@@ -77,9 +89,7 @@ func (s *Sink) dialTLS(ctx context.Context) (link, error) {
 		c.Close()
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
-	w := &watched{Conn: tc, done: make(chan struct{})}
-	go w.read()
-	return &stream{w, s, w.why}, nil
+	return tc, nil
 }
 
 // dial makes a TCP connection whose unacknowledged octets are given up after

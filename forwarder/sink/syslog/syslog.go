@@ -1,5 +1,5 @@
-// Package syslog sends events by syslog: one datagram each over UDP, or framed by line
-// feeds or octet counting over TCP and TLS.
+// Package syslog sends events by syslog: one datagram each over UDP, framed by line feeds
+// or octet counting over TCP and TLS, or by RELP.
 package syslog
 
 import (
@@ -17,8 +17,7 @@ import (
 
 // Spec is the sink's entry in the table of ways out.
 func Spec() component.Spec[sink.Sink] {
-	return component.Of("syslog", "syslog over UDP, TCP and TLS", defaults,
-		func(c *Config, env component.Env) (sink.Sink, error) { return New(c, env) })
+	return component.Of("syslog", "syslog over UDP, TCP, TLS and RELP", defaults, newSink)
 }
 
 // Sink is a syslog sink. It connects when there is something to send and no connection,
