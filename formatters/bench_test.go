@@ -18,6 +18,7 @@ var cases = []struct {
 	{"rfc3164", "rfc3164", formatters.Options{}},
 	{"cef", "cef", formatters.Options{}},
 	{"cef behind rfc5424", "cef", formatters.Options{Header: "rfc5424"}},
+	{"cef with everything", "cef", formatters.Options{Version: "1", PlainIPv6: true, SnakeLabels: true, PipeSafe: true, TextTime: true, VendorFields: true}},
 	{"leef", "leef", formatters.Options{}},
 	{"leef 1.0 behind rfc3164", "leef", formatters.Options{Header: "rfc3164", Version: "1.0"}},
 	{"json", "json", formatters.Options{}},

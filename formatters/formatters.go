@@ -61,13 +61,22 @@ type Options struct {
 	// cut at its end, cef loses pairs, json loses raw and fields.
 	MaxSize int
 	Zone    *time.Location // of rfc3164 timestamps; nil is UTC
-	// Version is that of the format, where it has several: leef 2.0 (default) or 1.0,
-	// ocsf 1.1 to 1.8 (1.4 by default).
+	// Version is that of the format, where it has several: cef 0 (default) or 1, leef 2.0
+	// (default) or 1.0, ocsf 1.1 to 1.8 (1.4 by default).
 	Version string
 	// Delimiter stands between the attributes of LEEF 2.0; "" is "^".
 	Delimiter string
-	PipeSafe  bool // leef: "/" for "|" in values, for readers that look for the last one
-	TextTime  bool // leef: devTime as text with its format, not milliseconds since 1970
+	// PipeSafe writes "/" for "|" where readers would take the event apart: in the header
+	// of cef, in the values of leef.
+	PipeSafe bool
+	TextTime bool // cef, leef: times as text, not milliseconds since 1970
+	// PlainIPv6 lets IPv6 addresses stand under cef's src, dst and dvc instead of the
+	// custom slots that are reserved for them.
+	PlainIPv6   bool
+	SnakeLabels bool // cef: PolicyName as policy_name in the labels of custom slots
+	// VendorFields adds every field the vendor sent that nothing else in a cef event
+	// shows, under ad and its name.
+	VendorFields bool
 	// HEC puts each event into an envelope of Splunk's HTTP Event Collector: one line of
 	// JSON, of which a request holds any number one after another. A json event stands
 	// in it as an object, with numbers Splunk can hold, every other as a string. MaxSize
@@ -109,8 +118,8 @@ var table = [...]format{
 		header: func(o Options) (header, error) { return new3164(o, o.App) }, sourceType: "syslog",
 	},
 	{
-		Info: Info{"cef", "ArcSight Common Event Format, CEF:0", true},
-		body: func(Options, bool) (body, error) { return cef.Formatter{}, nil }, sourceType: "cef", tagged: true,
+		Info: Info{"cef", "ArcSight Common Event Format, CEF:0 or CEF:1", true},
+		body: newCEF, sourceType: "cef", tagged: true,
 	},
 	{
 		Info: Info{"leef", "IBM Log Event Extended Format, LEEF:2.0 or 1.0", true},
@@ -241,6 +250,20 @@ func build(f *format, o Options) (Formatter, error) {
 		return nil, fmt.Errorf("header %s: %w", o.Header, err)
 	}
 	return headed{h, b}, nil
+}
+
+func newCEF(o Options, _ bool) (body, error) {
+	f := cef.Formatter{
+		PlainIPv6: o.PlainIPv6, SnakeLabels: o.SnakeLabels, PipeSafe: o.PipeSafe, TextTime: o.TextTime, VendorFields: o.VendorFields,
+	}
+	switch o.Version {
+	case "", "0":
+	case "1":
+		f.Version1 = true
+	default:
+		return nil, fmt.Errorf("version %q: want 0 or 1", o.Version)
+	}
+	return f, nil
 }
 
 func newLEEF(o Options, _ bool) (body, error) {

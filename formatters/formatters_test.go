@@ -56,6 +56,10 @@ func TestNewRefuses(t *testing.T) {
 		{"json", formatters.Options{Header: "rfc3164", FixedHost: "a b"}, `header rfc3164: host "a b"`},
 		{"rfc5424", formatters.Options{SDID: "a b"}, `format rfc5424: sd id "a b"`},
 		{"json", formatters.Options{MaxSize: -1}, "max size -1"},
+		{"cef", formatters.Options{Version: "2"}, `format cef: version "2": want 0 or 1`},
+		{"leef", formatters.Options{Version: "3"}, `format leef: version "3": want 2.0 or 1.0`},
+		{"ocsf", formatters.Options{Version: "1.9"}, `format ocsf: version "1.9": want 1.1 to 1.8`},
+		{"leef", formatters.Options{Delimiter: "="}, `format leef: delimiter "="`},
 	} {
 		_, err := formatters.New(c.format, c.o)
 		assert.ErrorContains(t, err, c.want)

@@ -33,7 +33,7 @@ type Pair struct{ Key, Value []byte }
 // is reserved for it, an integer over 32 bits to a free cn slot whose label is the
 // key's full name.
 func Append(dst []byte, e *Event) []byte {
-	dst = appendHeader(dst, e)
+	dst = Formatter{}.appendHeader(dst, e)
 	w := writer{ext: e.Ext}
 	start := len(dst)
 	for i := range e.Ext {
@@ -45,19 +45,48 @@ func Append(dst []byte, e *Event) []byte {
 	return dst
 }
 
-func appendHeader(dst []byte, e *Event) []byte {
-	dst = append(dst, "CEF:0|"...)
-	dst = appendField(dst, e.Vendor, 63)
-	dst = appendField(dst, e.Product, 63)
-	dst = appendField(dst, e.Version, 31)
-	dst = appendField(dst, e.Class, 1023)
-	dst = appendField(dst, e.Name, 512)
+func (f Formatter) appendHeader(dst []byte, e *Event) []byte {
+	if f.Version1 {
+		dst = append(dst, "CEF:1|"...)
+	} else {
+		dst = append(dst, "CEF:0|"...)
+	}
+	dst = f.appendField(dst, e.Vendor, maxVendor)
+	dst = f.appendField(dst, e.Product, maxProduct)
+	dst = f.appendField(dst, e.Version, maxVersion)
+	dst = f.appendField(dst, e.Class, maxClass)
+	dst = f.appendField(dst, e.Name, maxName)
 	dst = strconv.AppendInt(dst, int64(min(max(e.Severity, 0), 10)), 10)
 	return append(dst, '|')
 }
 
-func appendField(dst, s []byte, limit int) []byte {
-	if bare(s, limit) {
+// The longest values of the header, in characters.
+const (
+	maxVendor  = 63
+	maxProduct = 63
+	maxVersion = 31
+	maxClass   = 1023
+	maxName    = 512
+)
+
+// cut is how many values of the header are cut.
+func (e *Event) cut() int {
+	if len(e.Vendor) <= maxVendor && len(e.Product) <= maxProduct && len(e.Version) <= maxVersion && len(e.Class) <= maxClass && len(e.Name) <= maxName {
+		return 0
+	}
+	n := 0
+	for _, is := range [...]bool{
+		longer(e.Vendor, maxVendor), longer(e.Product, maxProduct), longer(e.Version, maxVersion), longer(e.Class, maxClass), longer(e.Name, maxName),
+	} {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+func (f Formatter) appendField(dst, s []byte, limit int) []byte {
+	if bare(s, limit) && (!f.PipeSafe || s[0] != '"') {
 		var ok bool
 		if dst, ok = text.AppendClean(dst, "", s, headerStops, '|'); ok {
 			return dst
@@ -68,7 +97,33 @@ func appendField(dst, s []byte, limit int) []byte {
 	if len(dst) == mark {
 		dst = append(dst, "unknown"...)
 	}
+	if f.PipeSafe {
+		dst = pipeSafe(dst, mark)
+	}
 	return append(dst, '|')
+}
+
+// pipeSafe replaces what some readers of the header take apart, in what was appended
+// since mark: an escaped "|" becomes "/", a quote at the beginning "'".
+func pipeSafe(dst []byte, mark int) []byte {
+	if dst[mark] == '"' {
+		dst[mark] = '\''
+	}
+	n := mark
+	for i := mark; i < len(dst); i++ {
+		c := dst[i]
+		if c == '\\' {
+			if i++; dst[i] == '|' {
+				c = '/'
+			} else {
+				dst[n] = c
+				n, c = n+1, dst[i]
+			}
+		}
+		dst[n] = c
+		n++
+	}
+	return dst[:n]
 }
 
 // appendPair appends key, value and a SP; nothing when there is nothing to show.

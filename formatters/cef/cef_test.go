@@ -29,7 +29,7 @@ func dictionary(t *testing.T) []cef.Key {
 	for _, line := range strings.Split(strings.TrimSpace(string(tsv)), "\n")[1:] {
 		col := strings.Split(line, "\t")
 		limit, _ := strconv.Atoi(col[3])
-		all = append(all, cef.Key{Name: col[0], Full: col[1], Type: types[col[2]], Max: limit, Consumer: col[5] == "consumer"})
+		all = append(all, cef.Key{Name: col[0], Full: col[1], Type: types[col[2]], Max: limit, Consumer: col[5] == "consumer", V1: col[6] == "1.2"})
 	}
 	return all
 }
@@ -45,6 +45,7 @@ func TestDictionaryIsUpToDate(t *testing.T) {
 		assert.Equal(t, want.Type, got.Type, want.Name)
 		assert.Equal(t, want.Max, got.Max, want.Name)
 		assert.Equal(t, want.Consumer, got.Consumer, want.Name)
+		assert.Equal(t, want.V1, got.V1, want.Name)
 	}
 	for _, name := range []string{"", "zzz", "Act", "act ", "cs7"} {
 		_, ok := cef.Lookup(name)

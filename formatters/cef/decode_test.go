@@ -31,6 +31,9 @@ func parse(line []byte) (e event, err error) {
 	}
 	rest, ok := bytes.CutPrefix(line, []byte("CEF:0|"))
 	if !ok {
+		rest, ok = bytes.CutPrefix(line, []byte("CEF:1|"))
+	}
+	if !ok {
 		return e, fmt.Errorf("no CEF:0 in %q", line)
 	}
 	for i := range 6 {
@@ -157,7 +160,7 @@ func mustParse(t require.TestingT, line []byte) event {
 
 func TestTheReaderIsStrict(t *testing.T) {
 	for _, line := range []string{
-		"CEF:1|a|b|1|c|n|5|", "CEF:0|a|b|1|c|n|5", "CEF:0|a|b|1||n|5|", "CEF:0|a|b|1|c|n|11|", "CEF:0|a|b|1|c|n|05|",
+		"CEF:2|a|b|1|c|n|5|", "CEF:0|a|b|1|c|n|5", "CEF:0|a|b|1||n|5|", "CEF:0|a|b|1|c|n|11|", "CEF:0|a|b|1|c|n|05|",
 		`CEF:0|a|b|1|c\=|n|5|`, "CEF:0|a|b|1|c|n|5|x", "CEF:0|a|b|1|c|n|5|a=1 a=2", "CEF:0|a|b|1|c|n|5|a= b=2",
 		`CEF:0|a|b|1|c|n|5|a=\t`, `CEF:0|a|b|1|c|n|5|a=x\`, "CEF:0|a|b|1|c|n|5|a=x==", "CEF:0|a|b|1|c|n|5|a=1  b=2",
 		"CEF:0|a|b|1|c|n|5|a=1\t", "CEF:0|a|b|1|c|n|5|a=\u2028", "CEF:0|a|b|1|c|n|5| a=1", "CEF:0|a|b|1|c|n|5|a=\xff",

@@ -12,6 +12,7 @@ type Key struct {
 	Max  int // longest value in characters before escaping; 0: not bounded
 	// Consumer keys belong to whoever collects events; a sender never writes them.
 	Consumer bool
+	V1       bool // came with specification 1.2: known to those who read CEF:1
 
 	lead string // Name and "="
 }

@@ -1,9 +1,7 @@
 package cef
 
 import (
-	"bytes"
 	"errors"
-	"strconv"
 
 	"github.com/siemfwd/siemfwd/formatters/text"
 	"github.com/siemfwd/siemfwd/forwarder/record"
@@ -12,8 +10,17 @@ import (
 // Formatter renders records. Keys stand in one order for every vendor: times and
 // identity, source, destination, device, file, process, what happened, custom slots
 // each followed by its label, and the long ones last, so that a receiver that cuts
-// loses least.
-type Formatter struct{}
+// loses least. Values that were cut, or left out for want of room, are counted in the
+// record's Shortened and announced by the key adTruncated. The zero Formatter is the
+// form most receivers read. It may be used by any number of goroutines.
+type Formatter struct {
+	Version1     bool // CEF:1, with the keys that came with specification 1.2
+	PlainIPv6    bool // IPv6 addresses stand under src, dst and dvc, not in custom slots
+	SnakeLabels  bool // labels as snake_case
+	PipeSafe     bool // "/" for "|" in the header, and "'" for a quote that begins a value of it
+	TextTime     bool // times as MMM dd yyyy HH:mm:ss.SSS UTC, not milliseconds since 1970
+	VendorFields bool // every field of the vendor's that nothing else shows, as ad and its name
+}
 
 // Append appends r. It never fails.
 func (f Formatter) Append(dst []byte, r *record.Record) ([]byte, error) {
@@ -48,7 +55,23 @@ var (
 	processFacts = placesOf(record.SrcProcessName, record.SrcProcessID, record.ProcessName, record.ProcessID)
 	countFacts   = placesOf(record.Count, record.BytesIn, record.BytesOut)
 	requestFacts = placesOf(record.URL, record.Referrer, record.RequestMethod, record.UserAgent, record.Reason)
+	// resourceFacts have a key only since specification 1.2.
+	resourceFacts = placesUnder(map[record.Key]string{
+		record.ObjectName: "reportedResourceName", record.ObjectID: "reportedResourceID", record.ObjectType: "reportedResourceType",
+		record.ThreatTechnique: "threatAttackID",
+	})
 )
+
+func placesUnder(keys map[record.Key]string) *places {
+	p := &places{}
+	for k := range record.Key(len(record.Keys)) {
+		if name, ok := keys[k]; ok {
+			p.any[k/64] |= 1 << (k % 64)
+			p.all = append(p.all, place{k, key(name)})
+		}
+	}
+	return p
+}
 
 func placesOf(facts ...record.Key) *places {
 	p := &places{all: make([]place, len(facts))}
@@ -67,7 +90,10 @@ var (
 	keyID, keyHost          = key("externalId"), key("dvchost")
 	keyAct, keyOutcome      = key("act"), key("outcome")
 	keyCat, keyMsg          = key("cat"), key("msg")
+	keyFramework            = key("frameworkName")
 )
+
+var attack = []byte("MITRE ATT&CK")
 
 // customKeys holds, for each of the record's slots, its key and its label's.
 var customKeys = func() (t [len(record.Slots)]struct{ value, label *Key }) {
@@ -77,37 +103,46 @@ var customKeys = func() (t [len(record.Slots)]struct{ value, label *Key }) {
 	return t
 }()
 
-// line is one event while it is written: what stands past end is taken back, pair by
-// pair, and what waits for a slot is kept.
-type line struct {
-	end    int
-	device []byte // IPv6 address of the device
-	wide   [3]wide
-	wides  int
-}
-
-// wide is an integer that its key is too narrow for.
-type wide struct {
-	key   *Key
-	value []byte
-}
+// truncated announces that values were cut or left out.
+const truncated = "adTruncated=true"
 
 // AppendMax appends r in at most limit octets: pairs that do not fit are left out, the
 // message is cut. It fails when the header alone does not fit.
 func (f Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, error) {
 	base := len(dst)
-	l := line{end: text.NoLimit}
-	if limit < text.NoLimit-base {
-		l.end = base + limit
-	}
-	dst = appendHeader(dst, &Event{
+	r.Shortened = 0
+	e := Event{
 		Vendor: r.Vendor, Product: r.Product, Version: r.Version,
 		Class: r.Class, Name: r.Name, Severity: r.Severity,
-	})
-	if len(dst) > l.end {
+	}
+	dst = f.appendHeader(dst, &e)
+	if len(dst)-base > limit {
 		return dst[:base], errNoRoom
 	}
 	start := len(dst)
+	l := line{Formatter: f, end: text.NoLimit, cut: e.cut()}
+	if limit < text.NoLimit-base {
+		l.end = base + limit
+	}
+	cut := l.cut
+	if dst = l.pairs(dst, r); l.cut > 0 && len(dst)+len(truncated) > l.end {
+		// Once more, with room for saying so.
+		l = line{Formatter: f, end: max(l.end-len(truncated)-1, start), cut: cut}
+		dst = l.pairs(dst[:start], r)
+		l.end = base + limit
+	}
+	if l.cut > 0 && len(dst)+len(truncated) <= l.end {
+		dst = append(append(dst, truncated...), ' ')
+	}
+	if len(dst) > start {
+		dst = dst[:len(dst)-1] // the SP behind the last pair
+	}
+	r.Shortened = l.cut
+	return dst, nil
+}
+
+// pairs appends the extension, with a SP behind each pair.
+func (l *line) pairs(dst []byte, r *record.Record) []byte {
 	dst = l.times(dst, r)
 	dst = l.pair(dst, keyID, r.ID)
 	dst = l.facts(dst, r, sourceFacts)
@@ -126,199 +161,17 @@ func (f Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, e
 	dst = l.pair(dst, keyOutcome, r.Outcome)
 	dst = l.pair(dst, keyCat, r.Category)
 	dst = l.facts(dst, r, countFacts)
+	if l.Version1 {
+		dst = l.facts(dst, r, resourceFacts)
+		if r.Has(record.ThreatTechnique) {
+			dst = l.pair(dst, keyFramework, attack)
+		}
+	}
 	dst = l.slots(dst, r)
 	dst = l.facts(dst, r, requestFacts)
 	dst = l.message(dst, r.Message)
-	if len(dst) > start {
-		dst = dst[:len(dst)-1] // the SP behind the last pair
-	}
-	return dst, nil
-}
-
-func (l *line) times(dst []byte, r *record.Record) []byte {
-	start := r.GetTime(record.Start)
-	if start.IsZero() {
-		start = r.GetTime(record.ObjectCreated)
-	}
-	dst = l.time(dst, keyRt, r.When())
-	dst = l.time(dst, keyStart, start)
-	return l.time(dst, keyEnd, r.GetTime(record.End))
-}
-
-func (l *line) time(dst []byte, k *Key, t record.Time) []byte {
-	if t.IsZero() {
-		return dst
-	}
-	mark := len(dst)
-	return l.fit(appendMillis(dst, k, t), mark)
-}
-
-func appendMillis(dst []byte, k *Key, t record.Time) []byte {
-	dst = append(dst, k.lead...)
-	return append(appendInt(dst, t.Millis()), ' ')
-}
-
-// appendInt is strconv.AppendInt for the numbers that every event has several of: times
-// between 2001 and 2286, which have 13 digits.
-func appendInt(dst []byte, n int64) []byte {
-	if n < 1e12 || n >= 1e13 {
-		return strconv.AppendInt(dst, n, 10)
-	}
-	high, low := uint32(n/1e6), uint32(n%1e6)
-	var b [13]byte
-	for i := 6; i >= 0; i-- {
-		b[i] = byte('0' + high%10)
-		high /= 10
-	}
-	for i := 12; i > 6; i-- {
-		b[i] = byte('0' + low%10)
-		low /= 10
-	}
-	return append(dst, b[:]...)
-}
-
-// fit takes back what was appended since mark when it does not fit. The last SP does
-// not count.
-func (l *line) fit(dst []byte, mark int) []byte {
-	if len(dst)-1 > l.end {
-		return dst[:mark]
+	if l.VendorFields {
+		dst = l.vendorFields(dst, r)
 	}
 	return dst
-}
-
-func (l *line) pair(dst []byte, k *Key, v []byte) []byte {
-	if len(v) == 0 {
-		return dst
-	}
-	mark := len(dst)
-	return l.fit(appendPair(dst, k, v), mark)
-}
-
-// known reports whether set has one of the facts.
-func (p *places) known(set record.FactSet) bool {
-	for i := range set {
-		if set[i]&p.any[i] != 0 {
-			return true
-		}
-	}
-	return false
-}
-
-func (l *line) facts(dst []byte, r *record.Record, group *places) []byte {
-	if !group.known(r.Facts()) {
-		return dst
-	}
-	for i := range group.all {
-		p := &group.all[i]
-		if !r.Has(p.fact) {
-			continue
-		}
-		v := r.Get(p.fact)
-		switch p.key.Type {
-		case IPv4:
-			dst = l.address(dst, p, v)
-		case Integer:
-			if len(v) > 9 && tooWide(v) {
-				if l.wides < len(l.wide) {
-					l.wide[l.wides] = wide{p.key, v}
-					l.wides++
-				}
-				continue
-			}
-			dst = l.pair(dst, p.key, v)
-		default:
-			dst = l.pair(dst, p.key, v)
-		}
-	}
-	return dst
-}
-
-// address appends an IPv4 address under its key, an IPv6 address in the slot for it
-// with its label; the device's slot stands among the others and has to wait.
-func (l *line) address(dst []byte, p *place, v []byte) []byte {
-	v4, v6 := address(trim(v))
-	if len(v4) > 0 {
-		mark := len(dst)
-		dst = append(dst, p.key.lead...)
-		return l.fit(append(append(dst, v4...), ' '), mark)
-	}
-	if len(v6) == 0 {
-		return dst
-	}
-	slot := &ipv6Slots[0]
-	switch p.fact {
-	case record.DeviceIP:
-		l.device = v6
-		return dst
-	case record.DstIP:
-		slot = &ipv6Slots[1]
-	}
-	return l.labelled(dst, &dictionary[slot.value], v6, &dictionary[slot.label], slot.says)
-}
-
-// labelled appends a slot with its label, or neither.
-func (l *line) labelled(dst []byte, k *Key, v []byte, label *Key, says string) []byte {
-	mark := len(dst)
-	if dst = appendPair(dst, k, v); len(dst) == mark {
-		return dst
-	}
-	return l.fit(appendPair(dst, label, record.Bytes(says)), mark)
-}
-
-// slots appends the custom slots in their order: the record's own, and in free ones
-// what waits for one.
-func (l *line) slots(dst []byte, r *record.Record) []byte {
-	if l.wides == 0 && l.device == nil {
-		for s, ok := r.NextSlot(0); ok; s, ok = r.NextSlot(s + 1) {
-			dst = l.slot(dst, r, s)
-		}
-		return dst
-	}
-	waiting := l.wide[:l.wides]
-	for s := range record.Slot(len(record.Slots)) {
-		k := &customKeys[s]
-		switch {
-		case r.HasSlot(s):
-			dst = l.slot(dst, r, s)
-		case s <= record.CN3 && len(waiting) > 0:
-			dst = l.labelled(dst, k.value, waiting[0].value, k.label, waiting[0].key.Full)
-			waiting = waiting[1:]
-		case s == record.C6A1 && l.device != nil:
-			dst = l.labelled(dst, k.value, l.device, k.label, ipv6Slots[2].says)
-		}
-	}
-	return dst
-}
-
-func (l *line) slot(dst []byte, r *record.Record, s record.Slot) []byte {
-	k := &customKeys[s]
-	label, v, t := r.GetSlot(s)
-	if t.IsZero() {
-		return l.labelled(dst, k.value, v, k.label, label)
-	}
-	mark := len(dst)
-	dst = appendPair(appendMillis(dst, k.value, t), k.label, record.Bytes(label))
-	return l.fit(dst, mark)
-}
-
-// message appends the message, cut to the room there is: never inside a rune or an
-// escape pair.
-func (l *line) message(dst, v []byte) []byte {
-	if len(v) == 0 {
-		return dst
-	}
-	mark := len(dst)
-	dst = appendPair(dst, keyMsg, v)
-	if len(dst)-1 <= l.end {
-		return dst
-	}
-	at := mark + len("msg=")
-	value := text.Cut(dst[at:len(dst)-1], l.end-at)
-	if pairs := len(value) - len(bytes.TrimRight(value, `\`)); pairs%2 == 1 {
-		value = value[:len(value)-1]
-	}
-	if value = bytes.TrimRight(value, " "); len(value) == 0 {
-		return dst[:mark]
-	}
-	return append(dst[:at+len(value)], ' ')
 }

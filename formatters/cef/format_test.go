@@ -121,7 +121,8 @@ func TestWideIntegersTakeFreeSlots(t *testing.T) {
 		r.Set(k, []byte("5000000000"))
 	}
 	e := render(t, r)
-	assert.Equal(t, []string{"cn1", "cn1Label", "cn2", "cn2Label", "cn3", "cn3Label"}, e.keys)
+	assert.Equal(t, []string{"cn1", "cn1Label", "cn2", "cn2Label", "cn3", "cn3Label", "adTruncated"}, e.keys, "the fourth has no place")
+	assert.Equal(t, 1, r.Shortened)
 	assert.Equal(t, []string{"fileSize", "baseEventCount", "bytesIn"}, []string{e.values["cn1Label"], e.values["cn2Label"], e.values["cn3Label"]})
 }
 
@@ -143,7 +144,15 @@ func TestAppendMax(t *testing.T) {
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(line)-4, limit)
 		e := mustParse(t, line[4:])
+		complete := len(e.keys) == len(full.keys) && e.values["msg"] == full.values["msg"]
+		require.Equal(t, !complete, r.Shortened > 0)
+		if len(line)-4 < limit-len(" adTruncated=true") {
+			require.Equal(t, !complete, e.values["adTruncated"] == "true", "%s", line)
+		}
 		for _, key := range e.keys {
+			if key == "adTruncated" {
+				continue
+			}
 			if key == "msg" {
 				require.True(t, strings.HasPrefix(full.values[key], e.values[key]))
 				continue
@@ -163,4 +172,119 @@ func TestFormatterAllocatesNothing(t *testing.T) {
 		buf := make([]byte, 0, 4096)
 		assert.Zero(t, testing.AllocsPerRun(100, func() { buf, _ = cef.Formatter{}.Append(buf[:0], r) }))
 	}
+}
+
+func line(t *testing.T, f cef.Formatter, r *record.Record) string {
+	t.Helper()
+	out, err := f.Append(nil, r)
+	require.NoError(t, err)
+	mustParse(t, out)
+	return string(out)
+}
+
+func TestWhatIsCutIsSaidSo(t *testing.T) {
+	long := func(n int) []byte { return []byte(strings.Repeat("é", n)) }
+	for name, set := range map[string]func(r *record.Record, extra int){
+		"name": func(r *record.Record, extra int) { r.Name = long(512 + extra) },
+		"act":  func(r *record.Record, extra int) { r.Action = long(63 + extra) },
+		"fact": func(r *record.Record, extra int) { r.Set(record.UserName, long(1023+extra)) },
+		"slot": func(r *record.Record, extra int) { r.SetSlot(record.CS1, "L", long(4000+extra)) },
+		"msg":  func(r *record.Record, extra int) { r.Message = long(1023 + extra) },
+	} {
+		r := &record.Record{}
+		set(r, 0)
+		assert.NotContains(t, line(t, cef.Formatter{}, r), "adTruncated", name)
+		assert.Zero(t, r.Shortened, name)
+		set(r, 1)
+		assert.True(t, strings.HasSuffix(line(t, cef.Formatter{}, r), "adTruncated=true"), name)
+		assert.Equal(t, 1, r.Shortened, name)
+	}
+}
+
+func TestVersion1(t *testing.T) {
+	r := &record.Record{}
+	r.Set(record.ObjectID, []byte("o-1"))
+	r.Set(record.ThreatTechnique, []byte("T1098.003"))
+	assert.Equal(t, "CEF:0|unknown|unknown|unknown|unknown|unknown|0|", line(t, cef.Formatter{}, r))
+	assert.Equal(t, "CEF:1|unknown|unknown|unknown|unknown|unknown|0|reportedResourceID=o-1 threatAttackID=T1098.003 frameworkName=MITRE ATT&CK",
+		line(t, cef.Formatter{Version1: true}, r))
+	for _, name := range []string{"reportedResourceID", "frameworkName", "threatAttackID", "threatActor"} {
+		assert.True(t, lookup(name).V1, name)
+	}
+	assert.False(t, lookup("src").V1)
+}
+
+func TestPlainIPv6(t *testing.T) {
+	r := &record.Record{}
+	for _, k := range []record.Key{record.SrcIP, record.DstIP, record.DeviceIP} {
+		r.Set(k, []byte("fe80::1%eth0"))
+	}
+	assert.Equal(t, "CEF:0|unknown|unknown|unknown|unknown|unknown|0|src=fe80::1 dst=fe80::1 dvc=fe80::1", line(t, cef.Formatter{PlainIPv6: true}, r))
+}
+
+func TestSnakeLabels(t *testing.T) {
+	for label, want := range map[string]string{
+		"PolicyName": "policy_name", "MitreTechniques": "mitre_techniques", "SourceIPs": "source_ips", "TenantId": "tenant_id", "Row0": "row0",
+		"URLPath": "url_path", "HTTPStatusCode": "http_status_code", "Asset Type": "asset_type", "already_snake": "already_snake", "__x--Y": "x_y", "A": "a", "IDs": "ids",
+		"Source2Name": "source2_name", "a=b evil=1": "a_b_evil_1", strings.Repeat("L", 1100): strings.Repeat("l", 1023),
+	} {
+		r := &record.Record{}
+		r.SetSlot(record.CS1, label, []byte("v"))
+		assert.Equal(t, "CEF:0|unknown|unknown|unknown|unknown|unknown|0|cs1=v cs1Label="+want, line(t, cef.Formatter{SnakeLabels: true}, r))
+	}
+	r := &record.Record{}
+	r.Set(record.SrcIP, []byte("::1"))
+	r.SetSlot(record.CS1, "é", []byte("no word left"))
+	assert.Contains(t, line(t, cef.Formatter{SnakeLabels: true}, r), "c6a2Label=source_ipv6_address cs1=no word left cs1Label=cs1")
+}
+
+func TestPipeSafe(t *testing.T) {
+	r := &record.Record{Vendor: []byte(`"quoted"`), Product: []byte(`a|b\|c\`), Name: []byte(`x|10|src=6.6.6.6`)}
+	out := line(t, cef.Formatter{PipeSafe: true}, r)
+	assert.Equal(t, `CEF:0|'quoted"|a/b\\/c\\|unknown|unknown|x/10/src=6.6.6.6|0|`, out)
+}
+
+func TestTextTime(t *testing.T) {
+	r := &record.Record{Time: record.Unix(1700000000123456789, 9)}
+	r.SetSlotTime(record.FlexDate1, "Seen", record.Unix(1, 9))
+	assert.Equal(t, "CEF:0|unknown|unknown|unknown|unknown|unknown|0|rt=Nov 14 2023 22:13:20.123 UTC flexDate1=Jan 01 1970 00:00:00.000 UTC flexDate1Label=Seen",
+		line(t, cef.Formatter{TextTime: true}, r))
+}
+
+func TestVendorFields(t *testing.T) {
+	b := func(s string) []byte { return []byte(s) }
+	r := &record.Record{Message: b("m")}
+	user := b("bob")
+	r.Set(record.UserName, user)
+	r.Add(b("user"), record.String, user)
+	r.Add(b("also.user"), record.String, b("bob"))
+	r.Open(b("a"), record.Map)
+	r.Add(b("b_c d"), record.Number, b("1.50"))
+	r.Open(b("list"), record.List)
+	r.Add(nil, record.String, b("x=1"))
+	r.Add(nil, record.Number, b("2"))
+	r.Close()
+	r.Open(b("deep"), record.List)
+	r.Open(nil, record.Map)
+	r.Add(b("k"), record.String, b("v"))
+	r.Close()
+	r.Close()
+	r.Close()
+	r.Add(b("ABCD"), record.String, b("same key: a.b_c d"))
+	r.Add(b("aBCD"), record.String, b("again"))
+	r.Add(b("Truncated"), record.String, b("forged"))
+	r.Add(b("é="), record.String, b("no key"))
+	r.Add(b("none"), record.Null, nil)
+	r.Add(b("evil"), record.String, b("x src=6.6.6.6\n"))
+	f := cef.Formatter{VendorFields: true}
+	assert.Equal(t, `CEF:0|unknown|unknown|unknown|unknown|unknown|0|suser=bob msg=m adAlsoUser=bob adABCD=1.50 adAList=x\=1, 2 adADeep=[{"k":"v"}] adEvil=x src\=6.6.6.6\n`,
+		line(t, f, r))
+	buf := make([]byte, 0, 4096)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { buf, _ = f.Append(buf[:0], r) }))
+
+	r.Reset()
+	for i := range 200 {
+		r.Add([]byte{'f', byte('a' + i%26), byte('a' + i/26)}, record.String, b("v"))
+	}
+	assert.True(t, strings.HasSuffix(line(t, f, r), " adTruncated=true"))
 }

@@ -48,6 +48,9 @@ func main() {
 		if row[5] == "consumer" {
 			out.WriteString(", Consumer: true")
 		}
+		if row[6] == "1.2" {
+			out.WriteString(", V1: true")
+		}
 		out.WriteString("},\n")
 	}
 	out.WriteString("}\n")
