@@ -85,6 +85,9 @@ func placesOf(facts ...record.Key) *places {
 // key is the dictionary's entry for a name that stands in this program.
 func key(name string) *Key { return &dictionary[index(name)] }
 
+// keyReplay is a key of our own, as "ad" says.
+var keyReplay = Key{Name: "adReplay", Type: String, lead: "adReplay="}
+
 var (
 	keyStart, keyEnd, keyRt = key("start"), key("end"), key("rt")
 	keyID, keyHost          = key("externalId"), key("dvchost")
@@ -169,6 +172,7 @@ func (l *line) pairs(dst []byte, r *record.Record) []byte {
 	}
 	dst = l.slots(dst, r)
 	dst = l.facts(dst, r, requestFacts)
+	dst = l.pair(dst, &keyReplay, r.Get(record.Replay))
 	dst = l.message(dst, r.Message)
 	if l.VendorFields {
 		dst = l.vendorFields(dst, r)

@@ -74,7 +74,7 @@ func TestKeysStandInTheirOrder(t *testing.T) {
 	out := render(t, formatter.Formatter{Raw: true}, full())
 	assert.Equal(t, strings.Fields(`id uid time received source vendor product version class name severity category
 		action outcome message observer start end user src dst device service network file process policy rule object
-		threat count bytes url referrer user_agent request_method reason tenant fields warnings raw`), keys(t, out))
+		threat count bytes url referrer user_agent request_method reason tenant replay fields warnings raw`), keys(t, out))
 	var object map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal([]byte(out), &object))
 	assert.Equal(t, []string{"name", "id", "domain", "privileges"}, keys(t, string(object["user"])))

@@ -88,7 +88,7 @@ var (
 		record.FileName, record.FilePath, record.FileSize, record.FileHash, record.FileType, record.FileID,
 		record.ProcessName, record.ProcessID, record.SrcProcessName, record.SrcProcessID, record.RuleName, record.RuleID,
 		record.ObjectID, record.ObjectType, record.ObjectCreated, record.ThreatName, record.ThreatCategory,
-		record.ThreatTactic, record.ThreatTechnique, record.Count, record.Start, record.End,
+		record.ThreatTactic, record.ThreatTechnique, record.Count, record.Start, record.End, record.Replay,
 	}
 	longs = []record.Key{
 		record.RequestMethod, record.UserAgent, record.Reason, record.ObjectName, record.Referrer, record.URL,

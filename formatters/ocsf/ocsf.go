@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/siemfwd/siemfwd/formatters/object"
+	"github.com/siemfwd/siemfwd/formatters/text"
 	"github.com/siemfwd/siemfwd/formatters/tree"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 )
@@ -158,10 +159,18 @@ func appendUnmapped(dst []byte, r *record.Record) []byte {
 	return tree.Append(dst, r.Fields, '{', tree.Safe)
 }
 
-// labels tell that the event is not complete.
+// labels tell that the event is not complete, and that it is sent again.
 func labels(dst []byte, r *record.Record) []byte {
-	if r.Shortened == 0 {
+	replay := r.Get(record.Replay)
+	switch {
+	case r.Shortened == 0 && len(replay) == 0:
 		return dst
+	case len(replay) == 0:
+		return append(dst, `["truncated"]`...)
 	}
-	return append(dst, `["truncated"]`...)
+	dst = text.AppendJSON(append(dst, '['), `"replay:`, replay)
+	if r.Shortened > 0 {
+		dst = append(dst, `,"truncated"`...)
+	}
+	return append(dst, ']')
 }

@@ -1,6 +1,7 @@
 package rfc5424
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -128,12 +129,34 @@ func (f *Formatter) appendAgain(dst []byte, r *record.Record) []byte {
 		m.Host = f.fixed
 	}
 	dst = f.appendHeader(dst, &m, int(r.Time.Digits))
-	if len(s.SD) == 0 {
-		return append(dst, '-')
+	mark := len(dst)
+	if len(s.SD) > 0 {
+		// The quotes and brackets are as they should be, but a counted frame may have
+		// brought line ends and bad UTF-8 in a value.
+		dst = text.AppendLine(dst, s.SD, text.Stops{}, false, text.NoLimit)
 	}
-	// The quotes and brackets are as they should be, but a counted frame may have
-	// brought line ends and bad UTF-8 in a value.
-	return text.AppendLine(dst, s.SD, text.Stops{}, false, text.NoLimit)
+	// An SD-ID stands in a message once (RFC 5424 section 6.3.2).
+	if replay := r.Get(record.Replay); len(replay) > 0 && len(f.id) > 0 && !f.given(s.SD) {
+		dst = append(appendValue(append(append(dst, '['), f.id...), leads[record.Replay], replay), ']')
+	}
+	if len(dst) == mark {
+		dst = append(dst, '-')
+	}
+	return dst
+}
+
+// given reports whether structured data has an element with the formatter's SD-ID.
+func (f *Formatter) given(sd []byte) bool {
+	for {
+		i := bytes.Index(sd, f.id)
+		if i < 0 {
+			return false
+		}
+		if end := i + len(f.id); i > 0 && sd[i-1] == '[' && end < len(sd) && (sd[end] == ' ' || sd[end] == ']') {
+			return true
+		}
+		sd = sd[i+1:]
+	}
 }
 
 // leads holds, for each fact, SP and PARAM-NAME up to the opening quote.

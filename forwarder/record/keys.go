@@ -59,6 +59,7 @@ const (
 	RequestMethod
 	Reason
 	TenantID
+	Replay // set by the forwarder: the event is sent again, by this replay
 
 	numKeys
 )
@@ -141,6 +142,7 @@ var Keys = [numKeys]KeyInfo{
 	RequestMethod:     {"request_method", "requestMethod", "requestMethod", "http.request.method", "", FactText},
 	Reason:            {"reason", "reason", "reason", "event.reason", "status_detail", FactText},
 	TenantID:          {"tenant.id", "", "tenantId", "organization.id", "metadata.tenant_uid", FactText},
+	Replay:            {"replay", "", "replay", "", "", FactText},
 }
 
 // Set gives a fact its text. Empty text sets nothing; a second Set replaces the first.
