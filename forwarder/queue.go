@@ -9,7 +9,6 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/config"
 	"github.com/siemfwd/siemfwd/forwarder/control"
-	"github.com/siemfwd/siemfwd/forwarder/deadletter"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 )
 
@@ -29,10 +28,7 @@ func (f *Forwarder) Queue() control.Queue {
 	for _, name := range orphans(f.cfg) {
 		q.Stored = append(q.Stored, storedIn(f.cfg, name))
 	}
-	for _, c := range f.dead.Counts() {
-		q.Letters.Letters += c.Letters
-	}
-	q.Letters.Bytes = f.dead.Bytes()
+	q.Letters = control.Letters{Letters: lettersOf(f.dead.Counts()), Bytes: f.dead.Bytes()}
 	return q
 }
 
@@ -65,18 +61,11 @@ func QueueOf(cfg *config.Config) (control.Queue, error) {
 	for _, name := range orphans(cfg) {
 		q.Stored = append(q.Stored, storedIn(cfg, name))
 	}
-	letters, err := deadletter.Look(filepath.Join(cfg.State, deadDir))
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-	case err != nil:
-		return q, err
-	default:
-		for _, c := range letters.Counts() {
-			q.Letters.Letters += c.Letters
-		}
-		q.Letters.Bytes = letters.Bytes()
+	letters, err := lookAtDead(cfg)
+	if letters != nil {
+		q.Letters = control.Letters{Letters: lettersOf(letters.Counts()), Bytes: letters.Bytes()}
 	}
-	return q, nil
+	return q, err
 }
 
 // storedIn describes the log of one source by its folder.

@@ -169,7 +169,7 @@ func writeQueue(w io.Writer, q control.Queue, now time.Time) {
 	}
 	_ = t.Flush()
 	if q.Letters.Letters > 0 {
-		fmt.Fprintf(w, "\n%s dead letters, %s: siemfwd dead\n", count(q.Letters.Letters), octets(q.Letters.Bytes))
+		fmt.Fprintf(w, "\n%s, %s: siemfwd dead\n", plural(int(q.Letters.Letters), "dead letter"), octets(q.Letters.Bytes))
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -87,29 +86,18 @@ func (a *app) queueDump(ctx context.Context, socket string, ask control.Dump) er
 	return errors.Join(err, w.Flush())
 }
 
-// octetsJSON is raw text in JSON: as a string when it is UTF-8, in base64 when not.
-type octetsJSON struct {
-	Raw    *string `json:"raw,omitempty"`
-	Base64 []byte  `json:"raw_base64,omitempty"`
-}
-
-func rawJSON(b []byte) octetsJSON {
-	if !utf8.Valid(b) {
-		return octetsJSON{Base64: b}
-	}
-	s := string(b)
-	return octetsJSON{Raw: &s}
-}
-
 // dumpRow is a stored event as JSON prints it.
 func dumpRow(d control.Dumped) any {
-	return struct {
-		Kind     string    `json:"kind"`
-		Source   string    `json:"source"`
-		Position uint64    `json:"position"`
-		Received time.Time `json:"received"`
-		Peer     string    `json:"peer,omitempty"`
-		Size     int       `json:"size,omitempty"`
-		octetsJSON
-	}{"event", d.Source, d.Position, d.Received, d.Peer, d.Size, rawJSON(d.Raw)}
+	row := struct {
+		Kind      string    `json:"kind"`
+		Source    string    `json:"source"`
+		Position  uint64    `json:"position"`
+		Received  time.Time `json:"received"`
+		Peer      string    `json:"peer,omitempty"`
+		Size      int       `json:"size,omitempty"`
+		Raw       *string   `json:"raw,omitempty"`
+		RawBase64 []byte    `json:"raw_base64,omitempty"`
+	}{Kind: "event", Source: d.Source, Position: d.Position, Received: d.Received, Peer: d.Peer, Size: d.Size}
+	row.Raw, row.RawBase64 = octetsJSON(d.Raw)
+	return row
 }

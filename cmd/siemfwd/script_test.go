@@ -23,6 +23,7 @@ func TestScripts(t *testing.T) {
 
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"fill":     fillScript,
+			"bury":     buryScript,
 			"received": received,
 			"feed":     feed,
 			// exits N COMMAND ARG…: the command ends with that status.

@@ -76,6 +76,11 @@ func Listen(path string, log *slog.Logger, s Service) (*Server, error) {
 	if c, ok := s.(Clearer); ok {
 		mux.HandleFunc("POST /queue/clear", servePost(c.ClearQueue))
 	}
+	if d, ok := s.(Dead); ok {
+		mux.HandleFunc("POST /dead", servePost(d.DeadGroups))
+		mux.HandleFunc("POST /dead/letters", serveStream(d.DeadLetters, lastLetter))
+		mux.HandleFunc("POST /dead/clear", servePost(d.ClearDead))
+	}
 	if c, ok := s.(Checker); ok {
 		mux.HandleFunc("POST /queue/check", serveStream(c.CheckQueue, lastChecked))
 	}
