@@ -48,7 +48,7 @@ func newIntake(name string, s *spool.Spool, keep time.Duration, log *slog.Logger
 // many keys are remembered, unless a source relies on more: the memory of deliveries must
 // not grow with the backlog, nor must the start take longer with it.
 const (
-	mostReread = 256 << 20
+	mostReread = 128 << 20
 	mostKeys   = 1 << 18
 )
 
@@ -66,6 +66,9 @@ func (in *intake) wake(s source.Source, now time.Time) error {
 	if r, ok := s.(source.Rememberer); ok {
 		in.since = func() time.Time { return r.Since(in.spool.Mark) }
 		in.seen.least = r.Remember()
+	}
+	if _, none := s.(source.Keyless); none && in.tickets == nil {
+		return nil
 	}
 	return in.remember(now)
 }

@@ -38,7 +38,10 @@ type daemon struct {
 func configure(t *testing.T, dir, yaml string) string {
 	t.Helper()
 	path := filepath.Join(dir, "siemfwd.yaml")
-	text := fmt.Sprintf("state: %s\nhttp: {listen: \"\"}\nshutdown_grace: 1s\n%s", filepath.Join(dir, "state"), yaml)
+	if !strings.Contains(yaml, "http: {") {
+		yaml = "http: {listen: \"\"}\n" + yaml
+	}
+	text := fmt.Sprintf("state: %s\nshutdown_grace: 1s\n%s", filepath.Join(dir, "state"), yaml)
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	return path
 }

@@ -72,6 +72,9 @@ func begin(t *testing.T, number, short, full int) *run {
 	if testing.Short() {
 		t.Skip("a campaign")
 	}
+	if !*long {
+		t.Parallel() // they wait, mostly, and hold nothing against the clock
+	}
 	c := &run{t: t, number: number, rounds: short, seed: *firstSeed, began: time.Now()}
 	if *long {
 		c.rounds = full

@@ -18,6 +18,9 @@ func (p *Pause) Error() string { return p.Err.Error() }
 // Unwrap returns what went wrong.
 func (p *Pause) Unwrap() error { return p.Err }
 
+// Keyless is a Source whose events have no Key: there is nothing of them to be remembered.
+type Keyless interface{ Keyless() }
+
 // Rememberer is a Source that meets its events again and again, and relies on the Log
 // to leave out those it has.
 type Rememberer interface {

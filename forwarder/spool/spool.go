@@ -203,7 +203,7 @@ func (o Options) withDefaults() Options {
 }
 
 // Close makes everything appended durable, writes the cursors and lets go of the
-// directory. Everything that waits returns ErrClosed.
+// directory. Everything that waits returns ErrClosed; readers with a name are closed.
 func (s *Spool) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -230,10 +230,17 @@ func (s *Spool) Close() error {
 		_, _ = s.active.file.WriteAt(note, s.active.size)
 	}
 	s.cmu.Lock()
+	var readers []*Reader
 	for _, c := range s.cursors {
 		c.touch()
+		if c.reader != nil {
+			readers = append(readers, c.reader)
+		}
 	}
 	s.cmu.Unlock()
+	for _, r := range readers {
+		r.Close()
+	}
 	return errors.Join(err, s.syncCursors(), s.closeFiles())
 }
 

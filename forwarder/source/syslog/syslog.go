@@ -73,6 +73,9 @@ func New(c *Config, env component.Env) (*Source, error) {
 	return s, nil
 }
 
+// Keyless implements source.Keyless.
+func (s *Source) Keyless() {}
+
 // Addrs returns the addresses the source is listening on, in the order and form of
 // listen, with the real port where that is 0. It is empty while Run is not running.
 func (s *Source) Addrs() []string {
