@@ -43,12 +43,14 @@ type cursor struct {
 	mu      sync.Mutex
 	file    File // nil while there is none
 	pos     Pos
-	durable uint64 // index that is on disk
-	turn    uint64 // number of the slot being written
-	dirty   bool   // written since the last fdatasync
-	syncing bool   // an fdatasync runs; the file is left alone
-	slot    []byte // scratch
-	failed  bool   // the file is missing or cannot be trusted; make it again
+	durable uint64        // index that is on disk
+	turn    uint64        // number of the slot being written
+	dirty   bool          // written since the last fdatasync
+	syncing bool          // an fdatasync runs; the file is left alone
+	synced  chan struct{} // closed when that is over
+	slot    []byte        // scratch
+	failed  bool          // the file is missing or cannot be trusted; make it again
+	removed bool          // it is not to be made again
 }
 
 // cursorPath is where the cursor of name is kept.
@@ -197,16 +199,30 @@ func (c *cursor) close() error {
 	return err
 }
 
+// remove closes the cursor for good: when it returns nobody makes its file again.
+func (c *cursor) remove() error {
+	c.mu.Lock()
+	c.removed = true
+	for c.syncing {
+		synced := c.synced
+		c.mu.Unlock()
+		<-synced
+		c.mu.Lock()
+	}
+	c.mu.Unlock()
+	return c.close()
+}
+
 // sync makes the position durable.
 func (c *cursor) sync(fs FS) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.syncing || !c.dirty && !c.failed {
+	if c.syncing || c.removed || !c.dirty && !c.failed {
 		return nil
 	}
 	f, pos, turn := c.file, c.pos, c.turn
 	again := c.failed
-	c.syncing, c.dirty = true, false
+	c.syncing, c.dirty, c.synced = true, false, make(chan struct{})
 	c.mu.Unlock()
 	var err error
 	if !again {
@@ -227,6 +243,7 @@ func (c *cursor) sync(fs FS) error {
 	}
 	c.mu.Lock()
 	c.syncing = false
+	close(c.synced)
 	if err != nil {
 		c.failed, c.dirty = true, true
 		return err
@@ -311,7 +328,7 @@ func (s *Spool) RemoveReader(name string) error {
 		c.reader.Close()
 	}
 	s.listReaders()
-	err := errors.Join(c.close(), ignoreMissing(s.fs.Remove(c.path)), s.fs.SyncDir(filepath.Dir(c.path)))
+	err := errors.Join(c.remove(), ignoreMissing(s.fs.Remove(c.path)), s.fs.SyncDir(filepath.Dir(c.path)))
 	poke(s.tidy)
 	if err != nil {
 		return fmt.Errorf("spool: cursor of %s: %w", name, err)
