@@ -9,7 +9,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/config"
-	"github.com/siemfwd/siemfwd/parsers"
+	"github.com/siemfwd/siemfwd/forwarder/source"
 )
 
 // Connection is what came of trying one address of a component.
@@ -55,8 +55,11 @@ func Connect(ctx context.Context, cfg *config.Config, most time.Duration) []Conn
 		if err != nil {
 			continue
 		}
-		vendor, _ := parsers.ByName(c.Vendor)
-		s, err := kind.make(c, vendor, env(c.Name))
+		var s source.Source
+		vendor, err := VendorOf(c)
+		if err == nil {
+			s, err = kind.make(c, vendor, env(c.Name))
+		}
 		all = append(all, probe(ctx, most, "source", c.Name, s, err)...)
 	}
 	wait.Wait()

@@ -26,7 +26,6 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 	"github.com/siemfwd/siemfwd/forwarder/telemetry"
 	"github.com/siemfwd/siemfwd/forwarder/trail"
-	"github.com/siemfwd/siemfwd/parsers"
 )
 
 // Options are what the one who starts a forwarder decides, beside its configuration.
@@ -124,9 +123,9 @@ func (f *Forwarder) addSource(c *config.Source) error {
 	if err != nil {
 		return err
 	}
-	vendor, ok := parsers.ByName(c.Vendor)
-	if !ok {
-		return fmt.Errorf("vendor %q: no such vendor", c.Vendor)
+	vendor, rules, err := readingOf(c)
+	if err != nil {
+		return err
 	}
 	env := f.env("source", c.Name)
 	env.State = filepath.Join(f.cfg.State, "keys", c.Name) // not the spool's folder, where it would be a foreign file
@@ -147,7 +146,7 @@ func (f *Forwarder) addSource(c *config.Source) error {
 	}
 	f.closers = append(f.closers, sp)
 	st := &sourceState{intake: newIntake(c.Name, sp, keep, env.Log), source: src, kind: c.Type, vendor: c.Vendor, first: make(chan struct{})}
-	st.tickets = known
+	st.tickets, st.rules = known, rules
 	st.intake.bury = func(ctx context.Context, source string, raw event.Raw, reason string) error {
 		return f.dead.Add(ctx, deadletter.Letter{Source: source, Sink: "-", Reason: reason, First: raw.Time, Received: raw.Time, Raw: raw.Data})
 	}
@@ -186,7 +185,10 @@ func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source,
 	if err != nil {
 		return err
 	}
-	vendor, _ := parsers.ByName(sc.Vendor)
+	vendor, err := VendorOf(sc)
+	if err != nil {
+		return err
+	}
 	format, err := formatters.New(kc.Format, formatOptions(kc, f.host))
 	if err != nil {
 		return err

@@ -30,6 +30,7 @@ type intake struct {
 	turn       chan struct{} // holds one token: who has it may append keyed events
 	seen       *seen
 	tickets    *tickets // nil when the vendor joins nothing
+	rules      *Rules
 	duplicates atomic.Uint64
 	refused    atomic.Uint64
 

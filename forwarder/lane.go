@@ -191,7 +191,7 @@ func (l *lane) read(e *spool.Entry) (pass bool) {
 	again := e.Index < l.seen
 	l.seen = max(l.seen, e.Index+1)
 	l.rec.Reset()
-	o := Origin{Source: l.source.name, Zone: l.zone, Position: e.Index, tickets: l.source.tickets}
+	o := Origin{Source: l.source.name, Zone: l.zone, Position: e.Index, Rules: l.source.rules, tickets: l.source.tickets}
 	if err := ReadEvent(&l.rec, l.vendor, e.Raw, o); err != nil && !again {
 		l.log.Error("parser failed, the event goes on as text", "err", err, "position", e.Index)
 	}

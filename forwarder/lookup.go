@@ -7,7 +7,6 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/config"
-	"github.com/siemfwd/siemfwd/parsers"
 )
 
 // Lookup asks the API of a polled source one of its vendor's questions, with the
@@ -18,9 +17,9 @@ func Lookup(ctx context.Context, c *config.Source, name, arg string) ([][]byte, 
 	if err != nil {
 		return nil, err
 	}
-	vendor, ok := parsers.ByName(c.Vendor)
-	if !ok {
-		return nil, fmt.Errorf("vendor %q: no such vendor", c.Vendor)
+	vendor, err := VendorOf(c)
+	if err != nil {
+		return nil, err
 	}
 	env := component.Env{Name: c.Name, Log: slog.New(slog.DiscardHandler), Meter: component.NoMeter{}}
 	s, err := kind.make(c, vendor, env)

@@ -16,6 +16,7 @@ type Origin struct {
 	Source   string
 	Zone     *time.Location
 	Position uint64
+	Rules    *Rules // of the source; nil: none
 
 	tickets *tickets // what is known of the source's tickets; nil: nothing
 }
@@ -31,6 +32,7 @@ func ReadEvent(r *record.Record, v kit.Vendor, raw event.Raw, o Origin) (broken 
 		begin(r, raw, o)
 		asText(r, raw.Data, err)
 	}
+	o.Rules.apply(r)
 	return broken
 }
 

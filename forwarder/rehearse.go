@@ -8,7 +8,6 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/config"
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/record"
-	"github.com/siemfwd/siemfwd/parsers"
 )
 
 // Outcome is what would become of one event at one sink.
@@ -22,9 +21,9 @@ type Outcome struct {
 // received at the given time by a machine called host, in the order of the
 // configuration. Nothing is stored or sent.
 func Rehearse(cfg *config.Config, source *config.Source, raw []byte, received time.Time, host string) ([]Outcome, error) {
-	vendor, ok := parsers.ByName(source.Vendor)
-	if !ok {
-		return nil, fmt.Errorf("vendor %q: no such vendor", source.Vendor)
+	vendor, rules, err := readingOf(source)
+	if err != nil {
+		return nil, err
 	}
 	var all []Outcome
 	for i := range cfg.Sinks {
@@ -33,7 +32,7 @@ func Rehearse(cfg *config.Config, source *config.Source, raw []byte, received ti
 			continue
 		}
 		var r record.Record
-		if err := ReadEvent(&r, vendor, event.Raw{Data: raw, Time: received, Size: len(raw)}, Origin{Source: source.Name, Zone: source.Timezone}); err != nil {
+		if err := ReadEvent(&r, vendor, event.Raw{Data: raw, Time: received, Size: len(raw)}, Origin{Source: source.Name, Zone: source.Timezone, Rules: rules}); err != nil {
 			return nil, fmt.Errorf("parser: %w", err)
 		}
 		o := Outcome{Sink: sink.Name}

@@ -50,7 +50,7 @@ func sourceKinds() []sourceKind {
 	hub := webhook.NewHub()
 	return []sourceKind{
 		{Spec: sourcesyslog.Spec()},
-		{Spec: webhook.Spec(), vendor: func(v kit.Vendor) (cfg, own any) { return webhook.VendorConfig(v.Register) },
+		{Spec: webhook.Spec(), vendor: func(v kit.Vendor) (cfg, own any) { return webhook.VendorConfig(v) },
 			build: func(c *config.Source, v kit.Vendor, env component.Env) (source.Source, error) {
 				src, err := hub.New(c.Config.(*webhook.Config), v.Hook, env)
 				if err != nil {

@@ -16,7 +16,6 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 	"github.com/siemfwd/siemfwd/forwarder/when"
-	"github.com/siemfwd/siemfwd/parsers"
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
@@ -49,6 +48,7 @@ type tapStream struct {
 	name    string
 	vendor  kit.Vendor
 	zone    *time.Location
+	rules   *Rules
 	tickets *tickets
 	spool   *spool.Spool
 	reader  *spool.Reader
@@ -116,8 +116,11 @@ func (f *Forwarder) tapStreams(names []string) ([]*tapStream, error) {
 		if len(names) > 0 && !slices.Contains(names, s.name) {
 			continue
 		}
-		v, _ := parsers.ByName(s.vendor)
-		all = append(all, &tapStream{name: s.name, vendor: v, zone: f.cfg.Sources[i].Timezone, tickets: s.tickets, spool: s.spool})
+		v, err := VendorOf(&f.cfg.Sources[i])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, &tapStream{name: s.name, vendor: v, zone: f.cfg.Sources[i].Timezone, rules: s.rules, tickets: s.tickets, spool: s.spool})
 	}
 	for _, n := range names {
 		if !slices.ContainsFunc(all, func(s *tapStream) bool { return s.name == n }) {
@@ -292,7 +295,7 @@ func (t *tap) entry(s *tapStream, e *spool.Entry) error {
 		return nil
 	}
 	t.rec.Reset()
-	o := Origin{Source: s.name, Zone: s.zone, Position: e.Index, tickets: s.tickets}
+	o := Origin{Source: s.name, Zone: s.zone, Position: e.Index, Rules: s.rules, tickets: s.tickets}
 	_ = ReadEvent(&t.rec, s.vendor, e.Raw, o) // a parser that breaks is the lanes' to report
 	if t.cond != nil && !t.cond.Match(&t.rec) {
 		return nil

@@ -16,7 +16,6 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 	"github.com/siemfwd/siemfwd/forwarder/trail"
-	"github.com/siemfwd/siemfwd/parsers"
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
@@ -42,6 +41,7 @@ type tracer struct {
 type traceLog struct {
 	cfg     *config.Source
 	vendor  kit.Vendor
+	rules   *Rules
 	tickets *tickets
 	view    *spool.View
 }
@@ -118,7 +118,10 @@ func (t *tracer) run(ctx context.Context) error {
 	total := uint64(0)
 	for i := range t.logs {
 		l := &t.logs[i]
-		l.vendor, _ = parsers.ByName(l.cfg.Vendor)
+		var err error
+		if l.vendor, l.rules, err = readingOf(l.cfg); err != nil {
+			return err
+		}
 		total += l.view.Next() - l.view.First()
 	}
 	for i := range t.logs {
@@ -204,7 +207,7 @@ func (t *tracer) progress(read, total uint64) error {
 // looked for.
 func (t *tracer) matches(l *traceLog, e *spool.Entry) bool {
 	t.rec.Reset()
-	o := Origin{Source: l.cfg.Name, Zone: l.cfg.Timezone, Position: e.Index, tickets: l.tickets}
+	o := Origin{Source: l.cfg.Name, Zone: l.cfg.Timezone, Position: e.Index, Rules: l.rules, tickets: l.tickets}
 	_ = ReadEvent(&t.rec, l.vendor, e.Raw, o)
 	if t.ask.ID != "" {
 		return string(t.rec.ID) == t.ask.ID

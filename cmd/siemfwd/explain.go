@@ -33,6 +33,7 @@ type explainer struct {
 	formatter                    formatters.Formatter
 	zone                         *time.Location
 	cfg                          *config.Config
+	rules                        *forwarder.Rules // of the source in cfg
 	count                        int
 }
 
@@ -84,6 +85,9 @@ func (x *explainer) explain(args []string, withConfig bool) error {
 			return exit(exitConfig, nil)
 		}
 		x.cfg = cfg
+		if v, err = x.asConfigured(v); err != nil {
+			return err
+		}
 	}
 	body, err := x.read(args)
 	if err != nil {
@@ -96,6 +100,32 @@ func (x *explainer) explain(args []string, withConfig bool) error {
 		return errors.New("no event in the input")
 	}
 	return nil
+}
+
+// asConfigured is the vendor as the first source that has it reads, whose rules are kept.
+func (x *explainer) asConfigured(v kit.Vendor) (kit.Vendor, error) {
+	var source *config.Source
+	others := 0
+	for i := range x.cfg.Sources {
+		switch c := &x.cfg.Sources[i]; {
+		case c.Vendor != v.Name:
+		case source == nil:
+			source = c
+		default:
+			others++
+		}
+	}
+	if source == nil {
+		return v, nil
+	}
+	if others > 0 {
+		x.say("read as source %s does; %s of the vendor may be configured otherwise", source.Name, plural(others, "other source"))
+	}
+	var err error
+	if x.rules, err = forwarder.NewRules(source); err != nil {
+		return v, err
+	}
+	return forwarder.VendorOf(source)
 }
 
 func (x *explainer) read(args []string) ([]byte, error) {
@@ -169,7 +199,7 @@ func (x *explainer) show(v kit.Vendor, data []byte) error {
 	x.count++
 	var r record.Record
 	raw := event.Raw{Data: data, Time: time.Now(), Size: len(data)}
-	if err := forwarder.ReadEvent(&r, v, raw, forwarder.Origin{Source: v.Name, Zone: x.zone, Position: uint64(x.count - 1)}); err != nil {
+	if err := forwarder.ReadEvent(&r, v, raw, forwarder.Origin{Source: v.Name, Zone: x.zone, Position: uint64(x.count - 1), Rules: x.rules}); err != nil {
 		x.say("the parser broke, the event goes on as text: %v", err)
 	}
 	switch {

@@ -84,9 +84,16 @@ type Source struct {
 	WhenFull           string         // block, drop_oldest or drop_newest
 	Sync               string         // batch or os
 	Timezone           *time.Location // of times without a zone; never nil
+	Severity           []Severities   // the first that holds counts
 	Config             any            // what Kind.Config returned, filled in
 	VendorConfig       any            // the vendor's keys, what Kind.VendorConfig returned, filled in; nil: none
 	Pos                Pos
+}
+
+// Severities is a severity that events of a source get which all conditions hold for.
+type Severities struct {
+	Set  int // 0 to 10
+	When []Condition
 }
 
 // Sink is one way out.
@@ -155,6 +162,13 @@ type sourceKeys struct {
 	Vendor   string `yaml:"vendor" doc:"what the events are; auto recognises them by content"`
 	Defaults `yaml:",inline"`
 	Timezone *time.Location `yaml:"timezone" doc:"zone of times that carry none, such as Europe/Berlin"`
+	Severity []severityKeys `yaml:"severity" doc:"severities in place of the vendor's; of several whose conditions hold the first counts"`
+}
+
+// severityKeys are one severity and when it holds.
+type severityKeys struct {
+	Set  *int        `yaml:"set" required:"true" doc:"0 to 10"`
+	When []condition `yaml:"when" required:"true" doc:"conditions that all must hold"`
 }
 
 // The keys common to all sinks.

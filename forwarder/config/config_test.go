@@ -70,6 +70,10 @@ func TestValues(t *testing.T) {
 			netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::1/128")},
 		MaxEvent: 65535, Framing: "octet_counting",
 	}, fw.Config)
+	require.Len(t, fw.Severity, 2)
+	assert.Equal(t, 7, fw.Severity[0].Set)
+	assert.Equal(t, "user.name != a", fw.Severity[0].When[1].Text)
+	assert.Zero(t, fw.Severity[1].Set)
 	west := c.Sources[1]
 	_, offset := time.Now().In(west.Timezone).Zone()
 	assert.Equal(t, []any{36 * time.Hour, component.Size(1536 << 20), "drop_newest", "os", -8 * 3600},
@@ -102,7 +106,7 @@ func TestValues(t *testing.T) {
 	assert.Equal(t, "message = a:b", siem.When[1].Text)
 	require.Len(t, siem.Drop, 2)
 	assert.Equal(t, "outcome = resolved", siem.Drop[0][1].Text)
-	assert.Equal(t, config.Pos{File: "siemfwd.yaml", Line: 66, Col: 26}, siem.Drop[0][1].Pos)
+	assert.Equal(t, config.Pos{File: "siemfwd.yaml", Line: 71, Col: 26}, siem.Drop[0][1].Pos)
 }
 
 // TestDefaultsAreNotShared: what one source says is not the default of the next.

@@ -239,8 +239,29 @@ func (l *loader) source(a at, d Defaults) Source {
 	if keys.Spool == 0 {
 		l.wrong(a, "spool", "it cannot be nothing", "")
 	}
-	return Source{Name: a.key.Value, Type: name, Vendor: keys.Vendor, Keep: keys.Keep, Spool: keys.Spool, WhenFull: keys.WhenFull,
+	s := Source{Name: a.key.Value, Type: name, Vendor: keys.Vendor, Keep: keys.Keep, Spool: keys.Spool, WhenFull: keys.WhenFull,
 		Sync: keys.Sync, Timezone: keys.Timezone, Config: cfg, VendorConfig: own, Pos: a.name().pos()}
+	for i := range keys.Severity {
+		s.Severity = append(s.Severity, l.severities(a, i, &keys.Severity[i]))
+	}
+	return s
+}
+
+// severities checks the severity at an index.
+func (l *loader) severities(a at, i int, keys *severityKeys) Severities {
+	s := Severities{}
+	switch {
+	case keys.Set == nil: // which is reported
+	case *keys.Set < 0 || *keys.Set > 10:
+		path := fmt.Sprintf("severity[%d].set", i)
+		l.report(a.locate(path), Error, join(a.path, path)+" is not from 0 to 10", "0 unknown · 1–2 informational · 3–4 low · 5–6 medium · 7–8 high · 9–10 critical")
+	default:
+		s.Set = *keys.Set
+	}
+	for _, c := range keys.When {
+		s.When = append(s.When, c.public())
+	}
+	return s
 }
 
 func (l *loader) sink(a at) Sink {

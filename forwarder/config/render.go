@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,8 +58,11 @@ func put(m *yaml.Node, key string, value *yaml.Node) {
 
 func (r renderer) source(s *Source) *yaml.Node {
 	n, path := &yaml.Node{Kind: yaml.MappingNode}, below("sources", s.Name, r.c.names)
-	keys := sourceKeys{s.Type, s.Vendor, Defaults{s.Keep, s.Spool, s.WhenFull, s.Sync}, s.Timezone}
+	keys := sourceKeys{Type: s.Type, Vendor: s.Vendor, Defaults: Defaults{s.Keep, s.Spool, s.WhenFull, s.Sync}, Timezone: s.Timezone}
 	r.fields(n, path, reflect.ValueOf(&keys).Elem())
+	if len(s.Severity) > 0 {
+		put(n, "severity", severities(s.Severity))
+	}
 	r.config(n, path, s.Config)
 	r.config(n, path, s.VendorConfig)
 	return n
@@ -83,6 +87,17 @@ func (r renderer) sink(s *Sink) *yaml.Node {
 		r.fields(n, path, reflect.ValueOf(&h).Elem())
 	}
 	r.config(n, path, s.Config)
+	return n
+}
+
+func severities(list []Severities) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, s := range list {
+		one := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
+		put(one, "set", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(s.Set)})
+		put(one, "when", conditions(s.When))
+		n.Content = append(n.Content, one)
+	}
 	return n
 }
 
@@ -113,12 +128,21 @@ func (r renderer) fields(n *yaml.Node, path string, v reflect.Value) {
 func (r renderer) into(m *yaml.Node, path, key string, v reflect.Value) {
 	path = below(path, key, r.c.names)
 	n := r.node(path, v)
-	if n == nil && r.c.given[path] && v.Type() != reflect.TypeFor[[]condition]() && v.Type() != reflect.TypeFor[[][]condition]() {
+	if n == nil && r.c.given[path] && !r.apart(v) {
 		n = r.item(path, v)
 	}
 	if n != nil {
 		put(m, key, r.hide(path, key, n))
 	}
+}
+
+// apart reports whether a value is rendered by itself.
+func (r renderer) apart(v reflect.Value) bool {
+	switch v.Interface().(type) {
+	case section, condition, []condition, [][]condition, []severityKeys:
+		return true
+	}
+	return false
 }
 
 // hide replaces values below a key that is probably a secret's.
@@ -132,9 +156,10 @@ func (r renderer) hide(path, key string, n *yaml.Node) *yaml.Node {
 
 // node turns a value into YAML; nil when there is nothing to show.
 func (r renderer) node(path string, v reflect.Value) *yaml.Node {
-	switch x := v.Interface().(type) {
-	case section, condition, []condition, [][]condition:
+	if r.apart(v) {
 		return nil
+	}
+	switch x := v.Interface().(type) {
 	case component.Secret:
 		if w := r.c.written[path]; wholeReference(w) {
 			return r.text(path, w)

@@ -88,7 +88,7 @@ func TestVendorKeysMistakes(t *testing.T) {
 		{"type: ask, vendor: text, every: 1m, region: us", `type "ask" does not go with vendor "text" in sources.a [it goes with acme, zenith]`},
 		{"type: ask, vendor: acme, region: us, regoin: us", `unknown key "regoin" in sources.a [did you mean region?]`},
 		{"type: ask, vendor: acme, region: us, evry: 1m", `unknown key "evry" in sources.a [did you mean every?]`},
-		{"type: ask, vendor: zenith, region: us", `unknown key "region" in sources.a [known here: every, keep, span, spool, sync, timezone, type, username, vendor, when_full]`},
+		{"type: ask, vendor: zenith, region: us", `unknown key "region" in sources.a [known here: every, keep, severity, span, spool, sync, timezone, type, username, vendor, when_full]`},
 		{"type: ask, vendor: acme", `missing key "region" in sources.a [region: where the tenant is]`},
 		{"type: ask, vendor: acme, region: eu", `sources.a.access_key: the eu wants a key []`},
 		{"type: ask, vendor: acme, region: mars", `unknown region "mars" in sources.a [one of us, eu]`},

@@ -33,6 +33,7 @@ var Vendor = kit.Vendor{
 	Shape:   kit.Body,
 	Samples: samples,
 	Hook:    &hook,
+	Options: &options,
 	Join:    &join,
 	Readme:  readme,
 	Guide:   guide,
@@ -112,6 +113,8 @@ func empty(r *record.Record) *record.Record {
 	return r
 }
 
+const unparsedClass = "unparsed"
+
 // unparsed makes r the record of a body nobody could read: its beginning as message, and
 // as fields whatever JSON it is.
 func unparsed(r *record.Record, b []byte, reason string) {
@@ -119,7 +122,7 @@ func unparsed(r *record.Record, b []byte, reason string) {
 	if !members(r) {
 		empty(r)
 	}
-	r.Class, r.Category = record.Bytes("unparsed"), record.Bytes("unparsed")
+	r.Class, r.Category = record.Bytes(unparsedClass), record.Bytes(unparsedClass)
 	r.Name = record.Bytes("EPM webhook that could not be read")
 	r.Severity = 5
 	if r.Message = b; len(b) > most {

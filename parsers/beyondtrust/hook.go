@@ -1,7 +1,6 @@
 package beyondtrust
 
 import (
-	"crypto/sha256"
 	"net/http"
 
 	"github.com/siemfwd/siemfwd/forwarder/event"
@@ -51,7 +50,5 @@ func key(r *record.Record) (k event.Key) {
 	if len(r.Identity) == 0 || r.Time.IsZero() {
 		return k
 	}
-	sum := sha256.Sum256(r.Identity)
-	copy(k[:], sum[:])
-	return k
+	return kit.KeyOf(r.Identity)
 }

@@ -39,6 +39,8 @@ type Vendor struct {
 	// Register says how the vendor is told where to post its webhooks to. Optional:
 	// without it somebody does that in the vendor's console.
 	Register *Register
+	// Options are for vendors that can be told how to read. Optional.
+	Options *Options
 	// Unpack takes apart a value that is no event but an answer of the vendor's API, for
 	// those who have kept one: it calls add for every event in it and reports true. It
 	// reports false, without a call, when value is anything else. Optional.
@@ -51,6 +53,18 @@ type Vendor struct {
 	// webhooks; without any it shows what that looks like. Optional: without it Readme
 	// does.
 	Guide func(hooks []Webhook) string
+}
+
+// Options are a vendor's own keys under a webhook source, for what the vendor leaves to
+// its users. A vendor has them or Register, whose keys stand in the same place.
+type Options struct {
+	// Config returns a pointer to a fresh struct of the keys with their defaults; see
+	// component.Spec. The webhook's keys (listen, path, auth, …) stand beside them and
+	// must not be among them.
+	Config func() any
+	// Apply returns v as a source has it. cfg is what Config returned, filled in and
+	// checked. Apply does no I/O.
+	Apply func(v Vendor, cfg any) (Vendor, error)
 }
 
 // Join is for vendors whose later events about a ticket (a case, a request) leave out

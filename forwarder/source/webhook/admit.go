@@ -10,9 +10,9 @@ import (
 
 // admit looks at everything but the body. When it returns false it has answered.
 func (r *route) admit(q *request, req *http.Request) bool {
-	method := http.MethodPost
+	method := cmp.Or(r.cfg.Method, http.MethodPost)
 	if q.way != nil {
-		method = cmp.Or(q.way.Method, method)
+		method = cmp.Or(q.way.Method, http.MethodPost)
 	}
 	probe := r.cfg.Probes && q.way == nil && (req.Method == http.MethodGet || req.Method == http.MethodHead)
 	switch {

@@ -80,6 +80,15 @@ func TestHeadersBesides(t *testing.T) {
 	assert.Equal(t, 200, r.post("x", "X-Webhook-Key", "k").status)
 }
 
+func TestAnotherMethod(t *testing.T) {
+	r := start(t, NewHub(), nil, func(c *Config) { c.Method = "PUT" })
+	assert.Equal(t, 200, r.do("PUT", r.url, "x").status)
+	got := r.do("POST", r.url, "y")
+	assert.Equal(t, 405, got.status)
+	assert.Equal(t, "PUT", got.header.Get("Allow"))
+	assert.Equal(t, []string{"x"}, r.texts())
+}
+
 func TestProbes(t *testing.T) {
 	r := start(t, NewHub(), nil, func(c *Config) { c.Probes = true })
 	for _, method := range []string{"GET", "HEAD"} {

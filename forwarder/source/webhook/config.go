@@ -23,7 +23,9 @@ type Config struct {
 	Auth        Auth           `yaml:"auth" doc:"how a sender shows that it may send"`
 	Allow       []netip.Prefix `yaml:"allow" doc:"networks that may send; empty: all"`
 	Proxies     []netip.Prefix `yaml:"proxies" doc:"networks of reverse proxies whose X-Forwarded-For is believed: the sender is then the one it names"`
+	Method      string         `yaml:"method" enum:"POST|PUT|PATCH" doc:"of the requests that carry events; default: POST"`
 	Probes      bool           `yaml:"probes" doc:"whether GET and HEAD are answered with 200, for senders that try the address first"`
+	Tests       bool           `yaml:"forward_tests" doc:"whether what a vendor's console sends to try the webhook is forwarded; otherwise it is answered and counted as filtered"`
 	Split       string         `yaml:"split" enum:"auto|lines|none" doc:"of vendors without a shape of their own: what is one event of a body; auto: each JSON value, or the body if it holds anything else · lines: each line · none: the body; default: auto"`
 	Dedupe      string         `yaml:"dedupe" doc:"name of a header with an id of the delivery, by which repeated ones are recognised, where the vendor has no way of its own"`
 	MaxBody     component.Size `yaml:"max_body" doc:"longest body as it is sent; 0: what the vendor needs, 5MiB in general"`
@@ -42,6 +44,9 @@ const (
 
 // Defaults returns the configuration that nothing was said about.
 func Defaults() Config { return Config{} }
+
+// ForwardsTests reports whether tests of the sender are events like any other.
+func (c *Config) ForwardsTests() bool { return c.Tests }
 
 // Spec describes the source's configuration. Its Build always fails: a webhook's vendor
 // has a say in how it listens, so that it is made with Hub.New.

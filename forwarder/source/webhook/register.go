@@ -17,13 +17,16 @@ import (
 )
 
 // VendorConfig returns the two structs that the configuration of a source is read into:
-// cfg is a *Config, own the vendor's, without keys where it has no registrar.
-func VendorConfig(k *kit.Register) (cfg, own any) {
+// cfg is a *Config, own the vendor's, without keys where it has none.
+func VendorConfig(v kit.Vendor) (cfg, own any) {
 	c := Defaults()
-	if k == nil {
-		return &c, &struct{}{}
+	switch {
+	case v.Options != nil:
+		return &c, v.Options.Config()
+	case v.Register != nil:
+		return &c, v.Register.Config()
 	}
-	return &c, k.Config()
+	return &c, &struct{}{}
 }
 
 // When a registration is looked at again.
