@@ -180,7 +180,7 @@ func (d *demo) open(dir string) error {
 	}
 	fmt.Fprintf(&y, "sinks:\n")
 	for i, f := range demoFormats {
-		fmt.Fprintf(&y, "  siem-%s: {type: syslog, address: \"tcp://%s\", format: %s}\n", f, d.collectors[i].address, f)
+		fmt.Fprintf(&y, "  siem-%s: {type: syslog, address: \"tcp://%s\", format: %s, resend: {age: 100ms}}\n", f, d.collectors[i].address, f)
 	}
 	path := filepath.Join(dir, "siemfwd.yaml")
 	if err := os.WriteFile(path, []byte(y.String()), 0o600); err != nil {

@@ -88,7 +88,7 @@ func TestTwentyThousandLinesReachARealReceiverOnceEach(t *testing.T) {
 				p := startProcess(t, t.TempDir(), fmt.Sprintf(`sources:
   casb: {type: syslog, vendor: skyhigh, listen: ["tcp://127.0.0.1:0"]}
 sinks:
-  siem: {type: syslog, address: "tcp://%s", format: cef, framing: %s}
+  siem: {type: syslog, address: "tcp://%s", format: cef, framing: %s, resend: {age: 100ms}}
 `, peer.Addr, framing))
 				conn, err := net.Dial("tcp", p.listening("casb"))
 				require.NoError(t, err)

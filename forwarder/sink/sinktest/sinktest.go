@@ -45,6 +45,7 @@ func Run(t *testing.T, s Sink) {
 	t.Run("empty batch", s.empty)
 	t.Run("cancelled before", s.cancelledBefore)
 	t.Run("after close", s.afterClose)
+	t.Run("confirms", s.confirms)
 	if s.Stuck != nil {
 		t.Run("cancelled while stuck", s.cancelledStuck)
 		t.Run("closed while stuck", s.closedStuck)
@@ -154,6 +155,37 @@ func (s Sink) afterClose(t *testing.T) {
 	require.Error(t, err, "Send after Close took events")
 	s.clean(t, err)
 	assert.NotPanics(t, func() { s.clean(t, to.Close()) })
+}
+
+// confirms holds a Confirmer to its contract; for other sinks there is none.
+func (s Sink) confirms(t *testing.T) {
+	check(t)
+	to, received := s.New(t)
+	defer s.close(t, to)
+	c, ok := to.(sink.Confirmer)
+	if !ok {
+		t.Skip("its Send is the answer")
+	}
+	items := Items(300)
+	before := c.Progress()
+	require.Zero(t, before.Taken)
+	require.NoError(t, c.Send(t.Context(), items[:200]))
+	select {
+	case <-before.Changed:
+	default:
+		require.Fail(t, "nobody is told of what was taken")
+	}
+	require.NoError(t, c.Send(t.Context(), items[200:]))
+	now := c.Progress()
+	require.Equal(t, before.Session, now.Session)
+	require.EqualValues(t, 300, now.Taken)
+	require.LessOrEqual(t, now.Confirmed, now.Taken)
+	s.await(t, received, items)
+	_ = s.within(t, func() error { c.Settle(t.Context()); return nil })
+	if now = c.Progress(); now.Session == before.Session+1 {
+		now.Confirmed = now.Before
+	}
+	require.EqualValues(t, 300, now.Confirmed, "settled")
 }
 
 func (s Sink) cancelledStuck(t *testing.T) {

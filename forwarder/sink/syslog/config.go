@@ -21,8 +21,15 @@ type Config struct {
 	TLS            TLS           `yaml:"tls" doc:"identities, for a tls:// or relp+tls:// address"`
 	ConnectTimeout time.Duration `yaml:"connect_timeout" doc:"how long connecting may take, TLS handshake and name lookup included"`
 	WriteTimeout   time.Duration `yaml:"write_timeout" doc:"how long the receiver may take nothing before the connection is given up"`
+	Resend         Resend        `yaml:"resend" doc:"over tcp and tls, what is sent again after a connection is lost although the receiver's machine has it: its syslog server may not have read it"`
 	Window         int           `yaml:"window" doc:"with relp, how many messages may be without an answer; those are sent again after a connection is lost"`
 	AnswerTimeout  time.Duration `yaml:"answer_timeout" doc:"with relp, how long the receiver may leave a message without an answer before the connection is given up"`
+}
+
+// Resend bounds what is sent again. What the receiver's kernel has not acknowledged always is.
+type Resend struct {
+	Size component.Size `yaml:"size" doc:"no more than the last that much"`
+	Age  time.Duration  `yaml:"age" doc:"nothing that was acknowledged longer ago"`
 }
 
 // TLS says whom to believe and who we are. The files are read for every connection.
@@ -34,7 +41,8 @@ type TLS struct {
 }
 
 // The window and the time for an answer are those of librelp.
-var defaults = Config{ConnectTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, Window: 128, AnswerTimeout: 90 * time.Second}
+var defaults = Config{ConnectTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+	Resend: Resend{Size: 1 << 20, Age: 5 * time.Second}, Window: 128, AnswerTimeout: 90 * time.Second}
 
 const (
 	addressHint = "udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, relp://HOST:PORT or relp+tls://HOST:PORT"
@@ -75,6 +83,9 @@ func (c *Config) Check(r *component.Report) {
 	if c.AnswerTimeout <= 0 {
 		r.Error("answer_timeout", "there is no time to answer", "")
 	}
+	if c.Resend.Size < 0 || c.Resend.Age < 0 {
+		r.Error("resend", "less than nothing cannot be sent again", "size: 0B and age: 0s are the least")
+	}
 }
 
 func (c *Config) checkScheme(r *component.Report, scheme string) {
@@ -85,6 +96,9 @@ func (c *Config) checkScheme(r *component.Report, scheme string) {
 		r.Warn("framing", "RELP has a framing of its own", "")
 	case scheme == "tls" && c.Framing == framing.LF.String():
 		r.Warn("framing", "RFC 5425 wants octet_counting over TLS", "")
+	}
+	if scheme != "tcp" && scheme != "tls" && c.Resend != defaults.Resend {
+		r.Warn("resend", "resend is for tcp and tls, not for "+scheme, "")
 	}
 	if scheme != "tls" && scheme != "relp+tls" && c.TLS != (TLS{}) {
 		r.Warn("tls", "the address is not tls://, so nothing is encrypted", "write tls:// in address, or relp+tls:// for relp://")

@@ -2,6 +2,7 @@ package syslog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -43,6 +44,9 @@ func build(t testing.TB, c Config) (*Sink, *meter) {
 	s, err := Spec().Build(&c, component.Env{Name: "out", Log: slog.New(slog.DiscardHandler), Meter: m})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	if stream, ok := s.(*Stream); ok {
+		return stream.Sink, m
+	}
 	return s.(*Sink), m
 }
 
@@ -190,10 +194,14 @@ func (r *receiver) wait(t testing.TB, n int) []string {
 	return append([]string(nil), r.messages...)
 }
 
-// send expects a batch to be taken.
+// send expects a batch to be taken, if need be by the session after one that ended.
 func send(t testing.TB, s *Sink, payloads ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	require.NoError(t, s.Send(ctx, items(payloads...)))
+	err := s.Send(ctx, items(payloads...))
+	if errors.Is(err, sink.ErrSession) {
+		err = s.Send(ctx, items(payloads...))
+	}
+	require.NoError(t, err)
 }

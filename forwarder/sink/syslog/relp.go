@@ -16,8 +16,11 @@ func newSink(c *Config, env component.Env) (sink.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !relpScheme(s.to.scheme) {
+	switch s.to.scheme {
+	case "udp":
 		return s, nil
+	case "tcp", "tls":
+		return &Stream{s}, nil
 	}
 	return relp.New(relp.Options{
 		To: s.to.String(), Dial: s.dialRELP, Window: c.Window,

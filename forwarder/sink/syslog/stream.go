@@ -44,9 +44,12 @@ var errLeft = errors.New("the receiver closed the connection")
 
 // stream is a connection over which messages are framed.
 type stream struct {
-	net.Conn
-	sink *Sink
-	left func() error // why the peer cannot be reached any more, or nil
+	net.Conn // what messages are written to: raw, or TLS over it
+	raw      counted
+	sink     *Sink
+	window   *window
+	err      error         // why nothing can be read any more; once done is closed
+	done     chan struct{} // closed when there is nothing to be read any more
 }
 
 func (s *Sink) dialTCP(ctx context.Context) (link, error) {
@@ -54,13 +57,8 @@ func (s *Sink) dialTCP(ctx context.Context) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		c.Close()
-		return nil, err
-	}
-	scrap := make([]byte, 512)
-	return &stream{c, s, func() error { return leftTCP(raw, scrap) }}, nil
+	raw := count(c)
+	return s.newStream(raw, raw), nil
 }
 
 func (s *Sink) dialTLS(ctx context.Context) (link, error) {
@@ -68,13 +66,12 @@ func (s *Sink) dialTLS(ctx context.Context) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	tc, err := s.shakeHands(ctx, c)
+	raw := count(c)
+	tc, err := s.shakeHands(ctx, raw)
 	if err != nil {
 		return nil, err
 	}
-	w := &watched{Conn: tc, done: make(chan struct{})}
-	go w.read()
-	return &stream{w, s, w.why}, nil
+	return s.newStream(raw, tc), nil
 }
 
 // shakeHands makes a TLS connection of c, or closes it.
@@ -90,6 +87,28 @@ func (s *Sink) shakeHands(ctx context.Context, c net.Conn) (*tls.Conn, error) {
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
 	return tc, nil
+}
+
+// newStream watches a connection whose messages are written to c.
+func (s *Sink) newStream(raw counted, c net.Conn) *stream {
+	st := &stream{Conn: c, raw: raw, sink: s, done: make(chan struct{})}
+	st.window = &window{sink: s, session: s.session, conn: raw}
+	go st.watch()
+	return st
+}
+
+// counted is a connection that counts what was written to it.
+type counted struct {
+	*net.TCPConn
+	written *atomic.Int64
+}
+
+func count(c *net.TCPConn) counted { return counted{c, new(atomic.Int64)} }
+
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.TCPConn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
 }
 
 // dial makes a TCP connection whose unacknowledged octets are given up after
@@ -136,31 +155,42 @@ func (t TLS) config(host string) (*tls.Config, error) {
 
 func (c *stream) send(ctx context.Context, items []sink.Item) error {
 	defer context.AfterFunc(ctx, func() { _ = c.SetWriteDeadline(time.Unix(1, 0)) })()
-	for buf := c.sink.render(items); len(buf) > 0; {
+	buf, ends := c.sink.render(items)
+	whole := 0
+	for at := 0; at < len(buf); {
 		if err := c.SetWriteDeadline(time.Now().Add(c.sink.cfg.WriteTimeout)); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil { // the deadline it had set is gone
 			return err
 		}
-		n, err := c.Write(buf[:min(len(buf), writeSize)])
+		n, err := c.Write(buf[at:min(len(buf), at+writeSize)])
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("the receiver took less than %d bytes in %v", writeSize, c.sink.cfg.WriteTimeout)
 		} else if err != nil {
 			return err
 		}
-		buf = buf[n:]
+		at += n
+		before := whole
+		for whole < len(ends) && ends[whole] <= at {
+			whole++
+		}
+		c.window.wrote(whole - before)
 	}
+	c.window.wrote(len(ends) - whole) // there was nothing to write
+	c.window.confirm(false)
 	// What was written to a receiver that had closed meanwhile went nowhere.
-	return c.left()
+	return c.gone()
 }
 
 // writeSize is how much is written under one deadline: a slow receiver is no dead one.
 const writeSize = 128 << 10
 
-// render makes the octets of a batch, valid until the next one.
-func (s *Sink) render(items []sink.Item) []byte {
+// render makes the octets of a batch, and tells where in them each item ends; both are
+// valid until the next one.
+func (s *Sink) render(items []sink.Item) (octets []byte, ends []int) {
 	buf, replaced := s.buf[:0], 0
+	s.ends = s.ends[:0]
 	for i := range items {
 		if s.frame == framing.OctetCounting {
 			buf = framing.AppendOctet(buf, items[i].Payload)
@@ -169,6 +199,7 @@ func (s *Sink) render(items []sink.Item) []byte {
 			buf, n = framing.AppendLF(buf, items[i].Payload)
 			replaced += n
 		}
+		s.ends = append(s.ends, len(buf))
 	}
 	if cap(buf) <= 4<<20 {
 		s.buf = buf
@@ -176,74 +207,74 @@ func (s *Sink) render(items []sink.Item) []byte {
 	if replaced > 0 {
 		s.env.Meter.Add("line_feeds_replaced", uint64(replaced))
 	}
-	return buf
+	return buf, s.ends
 }
 
-func (c *stream) gone() error { return c.left() }
-
-func (c *stream) abort() {
-	if w, ok := c.Conn.(*watched); ok {
-		w.abort()
-		return
+// gone implements link. It looks at the socket, too: who watches may not have had its
+// turn yet.
+func (c *stream) gone() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return c.look()
 	}
-	_ = c.Close()
 }
 
-// leftTCP looks whether the peer has closed or reset the connection. Receivers of syslog
-// say nothing; what they say all the same is read into scrap and forgotten, or it would
-// hide the end.
-func leftTCP(raw syscall.RawConn, scrap []byte) (err error) {
+// watch reads what the peer says, until it has closed or the connection is: receivers of
+// syslog say nothing, and what they say all the same is of no interest. With TLS a close,
+// an alert and new keys are all records to be read.
+func (c *stream) watch() {
+	defer close(c.done)
+	_, err := io.Copy(io.Discard, c.Conn)
+	closed := err == nil || errors.Is(err, io.ErrUnexpectedEOF)
+	if closed {
+		err = errLeft
+	}
+	c.err = err
+	c.window.end(closed, err)
+}
+
+// look looks at the socket whether the peer has closed or reset the connection. Over TLS
+// what it has said and nobody has read yet hides that, for it cannot be left out.
+func (c *stream) look() (err error) {
+	raw, err := c.raw.SyscallConn()
+	if err != nil {
+		return err
+	}
+	flags := unix.MSG_DONTWAIT
+	if c.Conn != net.Conn(c.raw) {
+		flags |= unix.MSG_PEEK
+	}
+	scrap := make([]byte, 512)
 	cerr := raw.Control(func(fd uintptr) {
 		for {
-			n, rerr := unix.Read(int(fd), scrap)
+			n, _, rerr := unix.Recvfrom(int(fd), scrap, flags)
 			switch {
-			case errors.Is(rerr, unix.EAGAIN):
-				return
 			case errors.Is(rerr, unix.EINTR):
+				continue
+			case errors.Is(rerr, unix.EAGAIN):
 			case rerr != nil:
 				err = rerr
-				return
 			case n == 0:
 				err = errLeft
-				return
+			case flags&unix.MSG_PEEK == 0:
+				continue
 			}
+			return
 		}
 	})
 	return errors.Join(cerr, err)
 }
 
-// watched is a connection that somebody reads from: with TLS, a close, an alert and new
-// keys are all records to be read. Close waits for the reader to end.
-type watched struct {
-	*tls.Conn
-	err  atomic.Pointer[error]
-	done chan struct{}
-}
-
-func (w *watched) read() {
-	defer close(w.done)
-	_, err := io.Copy(io.Discard, w.Conn)
-	if err == nil {
-		err = errLeft
-	}
-	w.err.Store(&err)
-}
-
-func (w *watched) why() error {
-	if err := w.err.Load(); err != nil {
-		return *err
-	}
+// Close implements link. Over TLS it says close_notify first, if there is somebody to hear it.
+func (c *stream) Close() error {
+	_ = c.Conn.Close()
+	<-c.done
 	return nil
 }
 
-// Close implements net.Conn. It says close_notify first.
-func (w *watched) Close() error {
-	err := w.Conn.Close()
-	<-w.done
-	return err
-}
-
-func (w *watched) abort() {
-	_ = w.NetConn().Close()
-	<-w.done
+func (c *stream) abort() {
+	_ = c.raw.Close()
+	<-c.done
 }

@@ -24,9 +24,8 @@ func Spec() component.Spec[sink.Sink] {
 // and never tries twice in one Send but for a connection that turns out to be closed
 // before anything was written to it.
 //
-// A batch counts as sent when the kernel has all of it and the receiver is not known to
-// have closed: syslog has no acknowledgement. A receiver that closes loses what it had
-// not read.
+// A batch is taken when the kernel has all of it and the receiver is not known to have
+// closed. Syslog has no acknowledgement; what is confirmed all the same is told at Stream.
 //
 // Counters: payloads_cut (longer than a datagram can be), line_feeds_replaced (inside a
 // payload, by a space, because with framing lf they would split it).
@@ -39,9 +38,13 @@ type Sink struct {
 	life context.Context // ends with Close
 	end  context.CancelFunc
 
-	mu   sync.Mutex // held by Send
-	link link       // nil: not connected
-	buf  []byte
+	ledger sink.Ledger // of streams
+
+	mu      sync.Mutex // held by Send
+	link    link       // nil: not connected
+	session uint64     // that the link is for
+	buf     []byte
+	ends    []int
 }
 
 // A link is a connection, or the socket for datagrams.
@@ -98,21 +101,43 @@ func (s *Sink) Send(ctx context.Context, items []sink.Item) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	if s.link != nil && s.link.gone() != nil {
-		s.drop()
-	}
-	if s.link == nil {
-		if err := s.connect(ctx); err != nil {
-			return s.failure(ctx, "connect to", err)
-		}
+	if err := s.open(ctx); err != nil {
+		return err
 	}
 	err := s.link.send(ctx, items)
 	var refused *sink.Rejected
-	if err == nil || errors.As(err, &refused) {
-		return err
+	switch {
+	case err == nil:
+		s.took(len(items))
+	case errors.As(err, &refused):
+	default:
+		err = s.failure(ctx, "write to", err)
+		s.drop(err)
 	}
-	s.drop()
-	return s.failure(ctx, "write to", err)
+	return err
+}
+
+// open sees to it that there is a link that can be used.
+func (s *Sink) open(ctx context.Context) error {
+	for {
+		session, err := s.ledger.Begin()
+		if err != nil {
+			return fmt.Errorf("%w: %w", err, s.ledger.Progress().Ended)
+		}
+		if s.link == nil {
+			s.session = session
+			break
+		}
+		why := s.link.gone()
+		if why == nil {
+			return nil
+		}
+		s.drop(fmt.Errorf("%s: %w", s.to, cause(why)))
+	}
+	if err := s.connect(ctx); err != nil {
+		return s.failure(ctx, "connect to", err)
+	}
+	return nil
 }
 
 // Close implements sink.Sink.
@@ -128,7 +153,9 @@ func (s *Sink) Close() error {
 	return err
 }
 
-func (s *Sink) drop() {
+// drop ends the link and its session.
+func (s *Sink) drop(why error) {
+	s.ledger.End(s.session, why)
 	s.link.abort()
 	s.link = nil
 }

@@ -107,6 +107,9 @@ func TestReceiverRestarts(t *testing.T) {
 		r.stop()
 		if i%5 == 0 { // sometimes it is missed meanwhile
 			err := s.Send(t.Context(), items("x"))
+			require.EqualError(t, err, "session is over: tcp://"+at+": the receiver closed the connection")
+			require.ErrorIs(t, err, sink.ErrSession)
+			err = s.Send(t.Context(), items("x"))
 			require.EqualError(t, err, "connect to tcp://"+at+": connection refused")
 		}
 		r = listen(t, at, framing.LF)
