@@ -44,7 +44,12 @@ func (f *Forwarder) clear(c *control.Cleared) {
 	default:
 		if l := f.lane(c.Source, c.Sink); l != nil {
 			err = l.gate.hold(func() (err error) {
+				if err := l.takeConfirmed(); err != nil {
+					return err
+				}
+				at := l.reader.Position().Index
 				c.Events, err = l.discard()
+				f.trailCleared(l, at)
 				return errors.Join(err, s.spool.SyncCursors())
 			})
 		}

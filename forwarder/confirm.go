@@ -278,9 +278,19 @@ func (l *lane) attempt(ctx context.Context, items []sink.Item) (at place, err er
 // commits what was confirmed by then.
 func (l *lane) land(ctx context.Context) {
 	l.sink.leave(ctx)
-	if s, any, _ := l.flight.settled(l.flight.sink.Progress()); any {
-		if err := l.commit(s); err != nil {
-			l.log.Error("what was confirmed last is sent again after a start", "err", err)
-		}
+	if err := l.takeConfirmed(); err != nil {
+		l.log.Error("what was confirmed last is sent again after a start", "err", err)
 	}
+}
+
+// takeConfirmed commits what the receiver has confirmed by now. Nobody else works with
+// the lane meanwhile.
+func (l *lane) takeConfirmed() error {
+	if l.flight == nil {
+		return nil
+	}
+	if s, any, _ := l.flight.settled(l.flight.sink.Progress()); any {
+		return l.commit(s)
+	}
+	return nil
 }

@@ -291,6 +291,7 @@ func (l *lane) letter(entry int, why error) deadletter.Letter {
 	return deadletter.Letter{
 		Source: l.source.name, Sink: l.sink.name, Reason: why.Error(), UID: string(l.rec.AppendUID(nil)),
 		First: time.Now(), Received: e.Time, Peer: e.Peer, Index: e.Index, Raw: e.Data, Size: e.Size,
+		Replay: string(l.replay),
 	}
 }
 

@@ -113,6 +113,7 @@ func (f *Forwarder) addSink(c *config.Sink) error {
 	}
 	st := newSinkState(c.Name, c.Type, s, f.dead, env.Log)
 	st.observe = func(d time.Duration) { f.metrics.ObserveSend(c.Name, d) }
+	st.buried = f.trailDeaths
 	f.sinks = append(f.sinks, st)
 	f.closers = append(f.closers, s)
 	return nil

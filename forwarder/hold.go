@@ -81,12 +81,8 @@ func (g *gate) hold(do func() error) error {
 // its receiver has confirmed is delivered, and what is among the dead letters already is
 // dead. The lane is held meanwhile.
 func (l *lane) discard() (events uint64, err error) {
-	if l.flight != nil {
-		if s, any, _ := l.flight.settled(l.flight.sink.Progress()); any {
-			if err := l.commit(s); err != nil {
-				return 0, err
-			}
-		}
+	if err := l.takeConfirmed(); err != nil {
+		return 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

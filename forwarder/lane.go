@@ -28,13 +28,14 @@ const (
 type lane struct {
 	source *sourceState
 	sink   *sinkState
-	reader *spool.Reader
+	reader laneReader
 	vendor kit.Vendor
 	format formatters.Formatter
 	filter when.Filter
 	zone   *time.Location
-	keyed  bool // the sink wants Item.Key
-	first  bool // of its source's lanes: it counts the parser's warnings
+	keyed  bool   // the sink wants Item.Key
+	first  bool   // of its source's lanes: it counts the parser's warnings
+	replay []byte // the replay's id; nil: the lane is none
 	log    *slog.Logger
 
 	run     spool.Run
@@ -59,6 +60,18 @@ type lane struct {
 	mu          sync.Mutex
 	tally       tally
 	unconfirmed uint64
+}
+
+// laneReader is what a lane reads: a spool.Reader, or what a replay has of one.
+type laneReader interface {
+	NextOr(ctx context.Context, run *spool.Run, max spool.Limits, other <-chan struct{}) error
+	Commit(p spool.Pos) error
+	Rewind()
+	Discard() (events uint64, err error)
+	Account() spool.Account
+	Skipped() spool.Skipped
+	Waiting() (events uint64, oldest time.Time)
+	Position() spool.Pos
 }
 
 // span is one rendered event: where its bytes stand in the lane's output buffer,
@@ -198,6 +211,7 @@ func (l *lane) read(e *spool.Entry) (pass bool) {
 	if l.first && len(l.rec.Warnings) > 0 && !again {
 		l.source.warn(l.rec.Warnings)
 	}
+	l.rec.Set(record.Replay, l.replay)
 	if l.rec.Test {
 		return false
 	}
@@ -208,6 +222,7 @@ func (l *lane) read(e *spool.Entry) (pass bool) {
 func (l *lane) unreadable(e *spool.Entry, err error) {
 	begin(&l.rec, e.Raw, Origin{Source: l.source.name, Zone: l.zone, Position: e.Index})
 	asText(&l.rec, e.Data, err)
+	l.rec.Set(record.Replay, l.replay)
 }
 
 // step is a part of the way of a lane's cursor: where it leads, and what became of the

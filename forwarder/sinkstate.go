@@ -21,6 +21,7 @@ type sinkState struct {
 	dead    *deadletter.Store
 	log     *slog.Logger
 	observe func(d time.Duration) // of one successful Send
+	buried  func(letters []deadletter.Letter)
 
 	turn chan struct{} // holds one token: who has it may call Send
 
@@ -49,7 +50,7 @@ type state struct {
 
 func newSinkState(name, kind string, s sink.Sink, dead *deadletter.Store, log *slog.Logger) *sinkState {
 	st := &sinkState{name: name, kind: kind, sink: s, dead: dead, log: log, turn: make(chan struct{}, 1),
-		observe: func(time.Duration) {}, state: state{up: true, since: time.Now()}, settled: make(chan struct{})}
+		observe: func(time.Duration) {}, buried: func([]deadletter.Letter) {}, state: state{up: true, since: time.Now()}, settled: make(chan struct{})}
 	st.turn <- struct{}{}
 	if l, ok := s.(sink.Limiter); ok {
 		st.limits = l.Limits()
@@ -164,6 +165,7 @@ func (s *sinkState) bury(ctx context.Context, letters []deadletter.Letter) error
 	if err := s.dead.Add(ctx, letters...); err != nil {
 		return err
 	}
+	s.buried(letters)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()

@@ -352,7 +352,7 @@ func (t *tracer) dead(source string, e *spool.Entry, sink string, story trail.St
 			if err != nil {
 				break
 			}
-			if l.Source == source && l.Sink == sink && l.Index == e.Index && l.Received.Equal(e.Time) {
+			if l.Source == source && l.Sink == sink && l.Index == e.Index && l.Received.Equal(e.Time) && l.Replay == "" {
 				hops = append(hops, letterHop(&l))
 			}
 		}

@@ -231,3 +231,29 @@ sinks: {picky: {type: stdout, format: raw}}
 	assert.Contains(t, got[0].Hops[0].Words, "has let go of it since")
 	assert.Equal(t, []string{"dead: 400 it is bad"}, told(got[0], "picky"))
 }
+
+func TestTraceTellsWhatWasClearedByHandAndWhoseLetterIsGone(t *testing.T) {
+	d := startYAML(t, t.TempDir(), traceConfig, traceSinks())
+	defer d.end()
+	d.send("n=1 severity=7", "n=2 severity=9 bad=1")
+	d.eventually("settled", func(st control.Status) bool {
+		return laneOf(st, "picky").Dead == 1 && laneOf(st, "away").Waiting == 2
+	})
+	uid := d.uids("in")
+	_, err := d.ClearQueue(context.Background(), control.Clear{Name: "away", Yes: true})
+	require.NoError(t, err)
+	d.send("n=3 severity=7")
+	d.eventually("received", func(st control.Status) bool { return laneOf(st, "picky").Delivered == 2 })
+	e := d.trace(control.Trace{UID: uid["n=1 severity=7"]}).events[0]
+	assert.Equal(t, []string{"unsent: passed over by hand (queue clear)"}, told(e, "away"))
+	assert.Equal(t, []string{"delivered"}, told(e, "picky"))
+	e = d.trace(control.Trace{UID: d.uids("in")["n=3 severity=7"]}).events[0]
+	assert.Regexp(t, "^waiting: it is the next", told(e, "away")[0])
+
+	for letter, err := range d.dead.All(time.Time{}) {
+		require.NoError(t, err)
+		require.NoError(t, d.dead.Remove(context.Background(), letter))
+	}
+	e = d.trace(control.Trace{UID: uid["n=2 severity=9 bad=1"]}).events[0]
+	assert.Equal(t, []string{"dead: refused; its dead letter has been sent again or removed since"}, told(e, "picky"))
+}

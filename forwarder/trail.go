@@ -2,8 +2,10 @@ package forwarder
 
 import (
 	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/siemfwd/siemfwd/forwarder/deadletter"
 	"github.com/siemfwd/siemfwd/forwarder/trail"
 )
 
@@ -49,4 +51,32 @@ func (f *Forwarder) keepTrails() (end func()) {
 		}
 	}()
 	return func() { close(stop); <-done }
+}
+
+// trailDeaths notes events that became dead letters, all of one lane. Those of a replay
+// say so themselves.
+func (f *Forwarder) trailDeaths(letters []deadletter.Letter) {
+	if len(letters) == 0 || letters[0].Replay != "" {
+		return
+	}
+	steps := make([]trail.Step, len(letters))
+	for i := range letters {
+		now := time.Now()
+		steps[i] = trail.Step{Kind: trail.Died, Index: letters[i].Index, Time: now, Since: now}
+	}
+	for i, l := range f.lanes {
+		if l.source.name == letters[0].Source && l.sink.name == letters[0].Sink {
+			f.trails[i].Note(steps...)
+		}
+	}
+}
+
+// trailCleared notes that a lane's cursor, which was at before, passed what it had not
+// sent.
+func (f *Forwarder) trailCleared(l *lane, before uint64) {
+	now := time.Now()
+	if i := slices.Index(f.lanes, l); i >= 0 {
+		f.trails[i].Look(now, before)
+		f.trails[i].Note(trail.Step{Kind: trail.Passed, Index: l.reader.Position().Index, Time: now, Since: now})
+	}
 }

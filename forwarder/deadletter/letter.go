@@ -31,6 +31,7 @@ type Letter struct {
 	Raw      []byte         // the event as received, whatever octets it holds
 	Size     int            // octets the sender sent; at least len(Raw)
 	Rendered []byte         // what the sink was given; nil when there is none
+	Replay   string         // the replay that sent it; empty when there was none
 }
 
 // version begins every envelope. It changes only when old readers must not go on.
@@ -51,6 +52,7 @@ const (
 	partSize     = 10
 	partRaw      = 11
 	partRendered = 12
+	partReplay   = 13
 )
 
 // Append appends the letter's envelope: the version, then for each part that is not
@@ -72,7 +74,8 @@ func (l *Letter) Append(dst []byte) []byte {
 		dst = appendNumber(dst, partSize, uint64(l.Size))
 	}
 	dst = appendText(dst, partRaw, l.Raw)
-	return appendText(dst, partRendered, l.Rendered)
+	dst = appendText(dst, partRendered, l.Rendered)
+	return appendText(dst, partReplay, l.Replay)
 }
 
 func appendText[T string | []byte](dst []byte, part uint64, text T) []byte {
@@ -158,6 +161,8 @@ func (l *Letter) set(part uint64, b []byte) (err error) {
 		l.Raw = b
 	case partRendered:
 		l.Rendered = b
+	case partReplay:
+		l.Replay = string(b)
 	}
 	return err
 }
