@@ -232,8 +232,12 @@ func formatOptions(c *config.Sink, host string) formatters.Options {
 			header = "" // the format is a header itself, or goes out as it came
 		}
 	}
-	return formatters.Options{Header: header, Facility: c.Facility, Host: host, FixedHost: c.Host, SDID: c.SDID,
+	o := formatters.Options{Header: header, Facility: c.Facility, Host: host, FixedHost: c.Host, SDID: c.SDID,
 		App: "siemfwd", Raw: c.Raw, MaxSize: int(c.MaxSize)}
+	if k, err := findSink(c.Type); err == nil && k.envelope != nil {
+		o.HEC = k.envelope(c.Config)
+	}
+	return o
 }
 
 // setBase lets the count of received events begin with what the source's slowest lane

@@ -8,6 +8,7 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/config"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
 	sinkfile "github.com/siemfwd/siemfwd/forwarder/sink/file"
+	"github.com/siemfwd/siemfwd/forwarder/sink/splunkhec"
 	"github.com/siemfwd/siemfwd/forwarder/sink/stdout"
 	sinksyslog "github.com/siemfwd/siemfwd/forwarder/sink/syslog"
 	"github.com/siemfwd/siemfwd/forwarder/source"
@@ -41,6 +42,9 @@ type sinkKind struct {
 	format string // what `format:` is when it is not said
 	header string // what `header:` is when it is not said
 	keyed  bool   // Send needs Item.Key
+	// envelope is what stands around the events that the sink's configuration asks for in
+	// envelopes of Splunk's HEC; nil, or returning nil: they stand alone.
+	envelope func(cfg any) *formatters.HEC
 }
 
 // sourceKinds is the table of ways in: one line each. Sources that share something (the
@@ -70,8 +74,17 @@ func sinkKinds() []sinkKind {
 	return []sinkKind{
 		{Spec: sinksyslog.Spec(), format: "rfc5424", header: "rfc5424"},
 		{Spec: sinkfile.Spec(), format: "json", header: "none"},
+		{Spec: splunkhec.Spec(), format: "json", header: "none", envelope: hecEnvelope},
 		{Spec: stdout.Spec(), format: "json", header: "none"},
 	}
+}
+
+func hecEnvelope(cfg any) *formatters.HEC {
+	c := cfg.(*splunkhec.Config)
+	if !c.Envelopes() {
+		return nil
+	}
+	return &formatters.HEC{Source: c.Source, SourceType: c.SourceType, Index: c.Index, Bare: !c.Fields}
 }
 
 // Kinds are the words a configuration may use.

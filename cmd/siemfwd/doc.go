@@ -19,9 +19,10 @@ import (
 
 func docCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "doc VENDOR",
-		Short: "Read about a vendor: how to set it up, what arrives",
-		Long: `Read about a vendor: how to set it up, what arrives.
+		Use:   "doc VENDOR|TYPE|sources|sinks",
+		Short: "Read about a vendor, or about a type of source or sink: how to set it up, what arrives",
+		Long: `Read about a vendor: how to set it up, what arrives. Or about a type of source or sink,
+such as splunk_hec, and its keys; sources and sinks show the keys of all of them.
 
 For beyondtrust it prints what to enter in the product and the templates to paste, with
 the address and authentication of every source of that vendor in the configuration (-c).
@@ -42,8 +43,11 @@ Secrets are not printed; where one belongs, it says which.`,
 
 func (a *app) doc(name string, withConfig bool) error {
 	v, ok := parsers.ByName(name)
+	if text := keysDoc(name); !ok && text != "" {
+		return a.page(name, text)
+	}
 	if !ok {
-		return usage("vendor %q is not known; siemfwd list vendors", name)
+		return usage("%q is no vendor and no type of source or sink; siemfwd list vendors, siemfwd list sinks", name)
 	}
 	text := v.Readme
 	if v.Guide != nil {
@@ -56,6 +60,11 @@ func (a *app) doc(name string, withConfig bool) error {
 	if text == "" {
 		text = fmt.Sprintf("# %s\n\nVendor `%s`: %s.\n\nIts samples: siemfwd list samples -o json | grep %s/\n", v.Product, v.Name, v.Doc, v.Name)
 	}
+	return a.page(name, text)
+}
+
+// page prints what there is to read.
+func (a *app) page(name, text string) error {
 	if a.output == "json" {
 		return a.json(struct {
 			Kind string `json:"kind"`
