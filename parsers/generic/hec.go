@@ -79,6 +79,7 @@ var hecHook = kit.Hook{
 	Missing:   hecAnswer(http.StatusUnauthorized, 2, "Token is required"),
 	Malformed: hecAnswer(http.StatusUnauthorized, 3, "Invalid authorization"),
 	Denied:    hecAnswer(http.StatusForbidden, 4, "Invalid token"),
+	Query:     hecAnswer(http.StatusBadRequest, 16, "Query string authorization is not enabled"),
 	Also:      []string{"/event", "/event/1.0"},
 }
 

@@ -125,6 +125,9 @@ type Hook struct {
 	// Missing answers a request without a credential, Malformed one whose credential
 	// cannot be read. Optional: without them Denied does.
 	Missing, Malformed Answer
+	// Query answers a request with its token in the URL where the configuration does not
+	// allow that. Optional: without it nobody looks there.
+	Query Answer
 	// Also holds what may stand behind the configured path: "/event" lets the same
 	// events in there too.
 	Also []string

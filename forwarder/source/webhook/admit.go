@@ -30,6 +30,12 @@ func (r *route) admit(q *request, req *http.Request) bool {
 	case q.way != nil && q.way.Open:
 		return true
 	}
+	if r.hook.Query.Status != 0 && !r.cfg.Auth.Query && r.cfg.Auth.Type != "none" && gate.InQuery(req.URL) {
+		r.env.Meter.Add("webhook_denied", 1)
+		r.say(q, r.hook.Query.Status, "token stands in the URL, and auth does not say query: true", "")
+		answer(q.w, &r.hook.Query, http.StatusBadRequest)
+		return false
+	}
 	q.dedupe = delivery(req.Header, r.cfg.Dedupe)
 	return r.judged(q, r.gate.Admit(req, q.peer.Addr()))
 }

@@ -157,10 +157,14 @@ func (r *route) receive(q *request, req *http.Request, k *desk) (body []byte, ok
 	}
 	if req.ContentLength > r.maxBody {
 		r.tooLong(q, "body is too long", r.maxBody)
+		drain(q.w, req)
 		return nil, false
 	}
 	if err := k.read(req.Body, r.maxBody); err != nil {
 		r.unread(q, err, "body is too long", r.maxBody)
+		if errors.Is(err, errTooLong) {
+			drain(q.w, req)
+		}
 		return nil, false
 	}
 	if !r.judged(q, r.gate.AdmitBody(req.Header, k.body, q.peer.Addr())) {
@@ -226,6 +230,25 @@ func (r *route) tooLong(q *request, reason string, most int64) {
 	r.env.Meter.Add("webhook_too_long", 1)
 	q.w.Header()["Connection"] = closeValue
 	r.reject(q, http.StatusRequestEntityTooLarge, reason, "most is "+strconv.FormatInt(most, 10)+" octets")
+}
+
+// How much more of a body is read, and for how long, so that its sender comes to read
+// the answer: a connection that is closed before is reset, and the answer lost.
+const (
+	mostDrained = 32 << 20
+	drainFor    = 2 * time.Second
+)
+
+// drain sends the answer that was written and reads what the sender still sends.
+func drain(w http.ResponseWriter, req *http.Request) {
+	if req.Header.Get("Expect") != "" {
+		return // it waits for leave to send
+	}
+	c := http.NewResponseController(w)
+	if c.SetReadDeadline(time.Now().Add(drainFor)) != nil || c.Flush() != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, req.Body, mostDrained)
 }
 
 // emit makes the batch durable. While the log is full it gives up soon, so that the

@@ -16,6 +16,7 @@ type Config struct {
 	Type string `yaml:"type" enum:"none|bearer|basic|header|oauth_client_credentials|oauth_password|jwt|introspection|hmac" doc:"none: nothing is asked · bearer: a token in Authorization, with the word Bearer or Splunk or by itself · basic: user name and password · header: a header of your own · oauth_client_credentials, oauth_password: a token that the sender fetches here, from token_path · jwt: a token signed by your identity provider · introspection: a token your identity provider is asked about · hmac: a signature of the body"`
 
 	Token    component.Secret `yaml:"token" doc:"of bearer"`
+	Query    bool             `yaml:"query" doc:"of bearer: whether the token may stand in the URL, as ?token=…, where logs of proxies have it; one that does counts before Authorization"`
 	Username string           `yaml:"username" doc:"of basic and oauth_password"`
 	Password component.Secret `yaml:"password" doc:"of basic and oauth_password"`
 	Name     string           `yaml:"name" doc:"of header and hmac: the name of the header, such as X-Api-Key"`
@@ -83,6 +84,7 @@ func (c *Config) parts() []part {
 	one := func(s ...string) []string { return s }
 	return []part{
 		{"token", !c.Token.IsZero(), one("bearer"), nil},
+		{"query", c.Query, nil, one("bearer")},
 		{"username", c.Username != "", one("basic", "oauth_password"), nil},
 		{"password", !c.Password.IsZero(), one("basic", "oauth_password"), nil},
 		{"name", c.Name != "", one("header", "hmac"), nil},

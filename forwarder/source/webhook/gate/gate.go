@@ -98,7 +98,7 @@ func New(c *Config, o Options) (*Gate, error) {
 func newJudge(c *Config, o Options) (judge, error) {
 	switch c.Type {
 	case "bearer":
-		return newBearer(c.Token.Reveal()), nil
+		return newBearer(c.Token.Reveal(), c.Query), nil
 	case "basic":
 		return basic{digest(c.Username), digest(c.Password.Reveal())}, nil
 	case "header":

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"strings"
 )
 
@@ -14,11 +15,28 @@ func (open) admit(*http.Request) Verdict { return Admitted }
 
 // bearer wants a token: by itself, as Bearer (RFC 6750), or as Splunk senders write it,
 // with their own word or as the password of any user.
-type bearer struct{ token secret }
+type bearer struct {
+	token secret
+	query bool // it may stand in the URL
+}
 
-func newBearer(token string) bearer { return bearer{digest(token)} }
+func newBearer(token string, query bool) bearer { return bearer{digest(token), query} }
+
+// InQuery reports whether a URL holds ?token=….
+func InQuery(u *url.URL) bool { return u.RawQuery != "" && u.Query().Has("token") }
 
 func (g bearer) admit(r *http.Request) Verdict {
+	if g.query && InQuery(r.URL) {
+		switch shown := r.URL.Query()["token"]; {
+		case len(shown) > 1:
+			return Wrong
+		case shown[0] == "":
+			return Missing
+		case !g.token.equals(shown[0]):
+			return Wrong
+		}
+		return Admitted
+	}
 	shown, v := single(r.Header, "Authorization")
 	if v != Admitted {
 		return v
