@@ -11,12 +11,14 @@ import (
 	"github.com/siemfwd/siemfwd/formatters/hec"
 	"github.com/siemfwd/siemfwd/formatters/json"
 	"github.com/siemfwd/siemfwd/formatters/leef"
+	"github.com/siemfwd/siemfwd/formatters/mapping"
 	"github.com/siemfwd/siemfwd/formatters/ocsf"
 	"github.com/siemfwd/siemfwd/formatters/raw"
 	"github.com/siemfwd/siemfwd/formatters/rfc3164"
 	"github.com/siemfwd/siemfwd/formatters/rfc5424"
 	"github.com/siemfwd/siemfwd/formatters/tree"
 	"github.com/siemfwd/siemfwd/forwarder/record"
+	"github.com/siemfwd/siemfwd/forwarder/when"
 )
 
 // Formatter renders records. It holds no state that a call changes and may be used
@@ -77,6 +79,9 @@ type Options struct {
 	// VendorFields adds every field the vendor sent that nothing else in a cef event
 	// shows, under ad and its name.
 	VendorFields bool
+	// Map says what stands under keys of cef and leef: the path of a value, or a text; see
+	// CheckMap.
+	Map map[string]string
 	// HEC puts each event into an envelope of Splunk's HTTP Event Collector: one line of
 	// JSON, of which a request holds any number one after another. A json event stands
 	// in it as an object, with numbers Splunk can hold, every other as a string. MaxSize
@@ -225,6 +230,9 @@ func build(f *format, o Options) (Formatter, error) {
 		return h, nil
 	}
 	b, err := f.body(o, o.Header != "" && o.Header != NoHeader)
+	if err == nil && len(o.Map) > 0 {
+		b, err = withMap(f.Name, b, o.Map)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("format %s: %w", f.Name, err)
 	}
@@ -295,4 +303,45 @@ func new3164(o Options, app string) (*rfc3164.Formatter, error) {
 		Facility: o.Facility, Host: o.Host, FixedHost: o.FixedHost,
 		App: app, Zone: o.Zone, Multiline: o.Multiline, Max: o.MaxSize,
 	})
+}
+
+// cefKeys is the dictionary of CEF as a map is checked against it.
+func cefKeys() []mapping.Key {
+	types := map[cef.Type]when.Type{
+		cef.Integer: when.Number, cef.Long: when.Number, cef.IPv4: when.IP, cef.IPv6: when.IP, cef.IP: when.IP, cef.Timestamp: when.Time,
+	}
+	var all []mapping.Key
+	for _, k := range cef.Keys() {
+		m := mapping.Key{Name: k.Name, Type: types[k.Type]}
+		switch {
+		case k.Consumer:
+			m.Never = "belongs to whoever collects events: a receiver overwrites it or takes it for something else"
+		case k.Name == "c6a2" || k.Name == "c6a2Label":
+			m.Never = "is where an IPv6 address under src goes: map src"
+		case k.Name == "c6a3" || k.Name == "c6a3Label":
+			m.Never = "is where an IPv6 address under dst goes: map dst"
+		case k.V1:
+			m.Needs = "1"
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// leefKeys are the predefined attributes of LEEF as a map is checked against them.
+func leefKeys() []mapping.Key {
+	var all []mapping.Key
+	for _, a := range leef.Attributes() {
+		m := mapping.Key{Name: a.Name, Type: leefTypes[a.Name]}
+		switch {
+		case a.Reserved:
+			m.Never = "is reserved and has no meaning to QRadar yet"
+		case a.Name == "sev":
+			m.Never = "is made of the event's severity"
+		case a.Name == "devTimeFormat":
+			m.Never = "goes with devTime, which is in milliseconds"
+		}
+		all = append(all, m)
+	}
+	return all
 }

@@ -1,6 +1,8 @@
 package formatters
 
 import (
+	"github.com/siemfwd/siemfwd/formatters/mapping"
+	"github.com/siemfwd/siemfwd/formatters/text"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 )
 
@@ -53,4 +55,24 @@ type bounded struct {
 // Append appends the body.
 func (f bounded) Append(dst []byte, r *record.Record) ([]byte, error) {
 	return f.body.AppendMax(dst, r, f.max)
+}
+
+// mapped is a body whose keys a configuration changes. Rendering changes the record and
+// restores it.
+type mapped struct {
+	body body
+	plan *mapping.Plan
+}
+
+// Append appends the body.
+func (f mapped) Append(dst []byte, r *record.Record) ([]byte, error) {
+	return f.AppendMax(dst, r, text.NoLimit)
+}
+
+// AppendMax appends the body in at most limit octets.
+func (f mapped) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, error) {
+	var old mapping.Swap
+	f.plan.Apply(r, &old)
+	defer f.plan.Restore(r, &old)
+	return f.body.AppendMax(dst, r, limit)
 }

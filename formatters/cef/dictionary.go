@@ -42,6 +42,9 @@ func Lookup(name string) (Key, bool) {
 	return Key{}, false
 }
 
+// Keys returns the dictionary, sorted by name.
+func Keys() []Key { return dictionary[:] }
+
 // index is the position of name in the dictionary, or -1.
 func index[T string | []byte](name T) int {
 	lo, hi := 0, len(dictionary)

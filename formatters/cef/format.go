@@ -123,14 +123,14 @@ func (f Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, e
 		return dst[:base], errNoRoom
 	}
 	start := len(dst)
-	l := line{Formatter: f, end: text.NoLimit, cut: e.cut()}
+	l := line{Formatter: f, begin: start, end: text.NoLimit, cut: e.cut()}
 	if limit < text.NoLimit-base {
 		l.end = base + limit
 	}
 	cut := l.cut
 	if dst = l.pairs(dst, r); l.cut > 0 && len(dst)+len(truncated) > l.end {
 		// Once more, with room for saying so.
-		l = line{Formatter: f, end: max(l.end-len(truncated)-1, start), cut: cut}
+		l = line{Formatter: f, begin: start, end: max(l.end-len(truncated)-1, start), cut: cut}
 		dst = l.pairs(dst[:start], r)
 		l.end = base + limit
 	}
@@ -171,6 +171,9 @@ func (l *line) pairs(dst []byte, r *record.Record) []byte {
 		}
 	}
 	dst = l.slots(dst, r)
+	if len(r.Extras) > 0 {
+		dst = l.extras(dst, r)
+	}
 	dst = l.facts(dst, r, requestFacts)
 	dst = l.pair(dst, &keyReplay, r.Get(record.Replay))
 	dst = l.message(dst, r.Message)

@@ -14,6 +14,7 @@ import (
 // pair, and what waits for a slot is kept.
 type line struct {
 	Formatter
+	begin  int // of the extension
 	end    int
 	cut    int    // values that were cut or left out
 	device []byte // IPv6 address of the device
@@ -228,6 +229,46 @@ func (l *line) slots(dst []byte, r *record.Record) []byte {
 		}
 	}
 	return dst
+}
+
+// extras appends what the sink's configuration adds, under keys that nothing else in the
+// event has.
+func (l *line) extras(dst []byte, r *record.Record) []byte {
+	for i := range r.Extras {
+		x := &r.Extras[i]
+		if l.taken(dst, x.Key) {
+			continue
+		}
+		if at := index(x.Key); at >= 0 {
+			dst = l.pair(dst, &dictionary[at], x.Value)
+			continue
+		}
+		mark := len(dst)
+		dst = append(append(dst, x.Key...), '=')
+		at := len(dst)
+		if dst = appendValue(dst, x.Value, text.NoLimit); len(dst) == at {
+			dst = dst[:mark]
+			continue
+		}
+		dst = l.fit(append(dst, ' '), mark)
+	}
+	return dst
+}
+
+// taken reports whether the extension has a key: a "=" that is not escaped stands behind
+// keys only.
+func (l *line) taken(dst []byte, key string) bool {
+	for rest := dst[l.begin:]; ; {
+		at := bytes.Index(rest, record.Bytes(key))
+		if at < 0 {
+			return false
+		}
+		behind := at + len(key)
+		if behind < len(rest) && rest[behind] == '=' && (at == 0 || rest[at-1] == ' ') {
+			return true
+		}
+		rest = rest[at+1:]
+	}
 }
 
 func (l *line) slot(dst []byte, r *record.Record, s record.Slot) []byte {

@@ -80,16 +80,8 @@ func Lookup(name string) (Attribute, bool) {
 	return Attribute{}, false
 }
 
-// Names lists the predefined attributes that a sender may write.
-func Names() []string {
-	var all []string
-	for i := range attributes {
-		if !attributes[i].Reserved {
-			all = append(all, attributes[i].Name)
-		}
-	}
-	return all
-}
+// Attributes returns the predefined attributes, sorted by name.
+func Attributes() []Attribute { return attributes[:] }
 
 // index is the position of name among the predefined attributes, or -1.
 func index[T string | []byte](name T) int {

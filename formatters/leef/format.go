@@ -50,7 +50,7 @@ func (f *Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, 
 	base := len(dst)
 	dst = f.appendHeader(dst, r.Vendor, r.Product, r.Version, r.Class)
 	header := len(dst)
-	l := line{Formatter: f, end: text.NoLimit}
+	l := line{Formatter: f, begin: header, end: text.NoLimit}
 	dst = l.attributes(dst, r)
 	if l.cut > 0 {
 		dst = append(append(dst, truncated...), f.between...)
@@ -61,7 +61,7 @@ func (f *Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, 
 			r.Shortened = 0
 			return dst[:base], errNoRoom
 		}
-		l = line{Formatter: f, end: room}
+		l = line{Formatter: f, begin: header, end: room}
 		dst = append(l.attributes(dst[:header], r), truncated...)
 	}
 	r.Shortened = l.cut
@@ -71,6 +71,7 @@ func (f *Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, 
 // line is one event while it is written.
 type line struct {
 	*Formatter
+	begin int // of the attributes
 	end   int // no attribute with its delimiter goes beyond
 	count int // of attributes
 	cut   int // values that were cut or left out
@@ -114,6 +115,9 @@ func (l *line) attributes(dst []byte, r *record.Record) []byte {
 	}
 	dst = l.facts(dst, r, objects)
 	dst = l.slots(dst, r)
+	for i := range r.Extras {
+		dst = l.extra(dst, &r.Extras[i])
+	}
 	if l.version1 && l.count < 3 {
 		// Some readers take a line with fewer than four for one without TABs.
 		mark := len(dst)
@@ -188,6 +192,33 @@ func (l *line) attribute(dst []byte, lead string, v []byte, limit int) []byte {
 	dst = append(dst, lead...)
 	at := len(dst)
 	dst, cut := l.appendValue(dst, v, limit)
+	if len(dst) == at {
+		return dst[:mark]
+	}
+	if cut {
+		l.cut++
+	}
+	return l.fit(append(dst, l.between...), mark)
+}
+
+// extra appends what the sink's configuration adds, under a key that nothing else in the
+// event has.
+func (l *line) extra(dst []byte, x *record.Extra) []byte {
+	mark := len(dst)
+	dst = append(append(dst, x.Key...), '=')
+	lead := dst[mark:]
+	for at := l.begin; at < mark; {
+		if bytes.HasPrefix(dst[at:mark], lead) {
+			return dst[:mark]
+		}
+		next := bytes.Index(dst[at:mark], l.between)
+		if next < 0 {
+			break
+		}
+		at += next + len(l.between)
+	}
+	at := len(dst)
+	dst, cut := l.appendValue(dst, x.Value, attributeOf(record.Bytes(x.Key)).limit())
 	if len(dst) == at {
 		return dst[:mark]
 	}

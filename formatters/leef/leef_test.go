@@ -58,7 +58,7 @@ func TestAttributes(t *testing.T) {
 	}
 	e := leef.Event{Attrs: []leef.Pair{{Key: []byte("m"), Value: []byte("a|b^c")}}}
 	assert.Contains(t, string(encoder(t, leef.Options{PipeSafe: true}).Append(nil, &e)), "|m=a/b c")
-	assert.NotEmpty(t, leef.Names())
+	assert.NotEmpty(t, leef.Attributes())
 	a, ok := leef.Lookup("usrName")
 	assert.True(t, ok && a.Max == 255)
 	_, ok = leef.Lookup("UsrName")

@@ -81,7 +81,7 @@ func (c *Encoder) appendValue(dst, s []byte, limit int) (_ []byte, cut bool) {
 		switch b := s[0]; {
 		case b == '\r' && len(s) > 1 && s[1] == '\n':
 			dst, size = append(dst, ' '), 2
-		case b < 0x20 || b == 0x7f || rune(b) == c.delimiter:
+		case b < 0x20 || b == 0x7f || b < utf8.RuneSelf && rune(b) == c.delimiter:
 			dst = append(dst, ' ')
 		case b == '|':
 			dst, shown = append(dst, '/'), true

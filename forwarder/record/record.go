@@ -46,6 +46,9 @@ type Record struct {
 	Fields   []Field // every field the vendor sent, in its order; see Field
 	Warnings []Warning
 
+	// Extras are set for the time of one rendering, by a sink's configuration.
+	Extras []Extra
+
 	// Shortened is how many values had to be cut or left out when the record was last
 	// rendered. A format sets it; everything else formats leave as it is.
 	Shortened int
@@ -104,7 +107,7 @@ func (r *Record) Reset() {
 	r.ID, r.Class, r.Name, r.Severity = nil, nil, nil, 0
 	r.Category, r.Action, r.Outcome, r.Message = nil, nil, nil, nil
 	r.Host, r.Peer, r.Identity, r.Test = nil, netip.Addr{}, nil, false
-	r.Syslog, r.Shortened = Syslog{}, 0
+	r.Syslog, r.Shortened, r.Extras = Syslog{}, 0, r.Extras[:0]
 	r.scratch, r.Fields, r.Warnings, r.open = scratch[:0], fields[:0], warnings[:0], open[:0]
 }
 

@@ -8,6 +8,7 @@ type walk struct {
 	cond   *Cond
 	fields []record.Field
 	show   bool
+	plain  bool // with show: maps are left out
 	dst    []byte
 	start  int
 }
@@ -55,6 +56,9 @@ func (w *walk) node(i int) bool {
 	case record.Null:
 		return false
 	case record.Map:
+		if w.plain {
+			return false
+		}
 		if w.show && f.Size > 0 {
 			return w.value([]byte("{…}"))
 		}
