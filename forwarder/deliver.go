@@ -107,7 +107,6 @@ func (l *lane) partly(ctx, stop context.Context, n int, at place, p *sink.Partia
 // failed decides what follows from the error of a Send of n items.
 func (l *lane) failed(ctx, stop context.Context, n int, at place, err error) error {
 	var rejected *sink.Rejected
-	var busy *sink.Busy
 	switch {
 	case errors.Is(err, errRewound):
 		return err
@@ -119,12 +118,8 @@ func (l *lane) failed(ctx, stop context.Context, n int, at place, err error) err
 	case l.flight != nil && errors.Is(err, sink.ErrSession) && l.flight.again():
 		return nil
 	}
-	pause := l.wait.next()
-	if errors.As(err, &busy) {
-		pause = max(busy.For, 100*time.Millisecond)
-	}
 	l.sink.down(err)
-	if !sleep(stop, pause) {
+	if !sleep(stop, l.pause(err)) {
 		return stop.Err()
 	}
 	if l.flight != nil {
@@ -132,6 +127,19 @@ func (l *lane) failed(ctx, stop context.Context, n int, at place, err error) err
 	}
 	return nil
 }
+
+// pause is how long to wait after a Send failed: longer each time, or as long as the
+// receiver asks for. A receiver that is well again within that is not found out before.
+func (l *lane) pause(err error) time.Duration {
+	var busy *sink.Busy
+	if errors.As(err, &busy) && busy.For > 0 {
+		return min(max(busy.For, 100*time.Millisecond), longestPause)
+	}
+	return l.wait.next()
+}
+
+// longestPause bounds what a receiver may ask for.
+const longestPause = time.Minute
 
 // refuse takes note that the receiver refused items of a batch of n. When it did not
 // say which, the batch is halved until one stands alone.
@@ -341,7 +349,7 @@ func (h *halving) refused(next, n int) { h.bad, h.size = next+n, (n+1)/2 }
 // or, when this was not the first, as far as the bad ones seem to be apart.
 func (h *halving) single(next int) {
 	if h.size = whole; h.found > 0 {
-		h.size = 2 * (next - h.found)
+		h.size = next - h.found
 	}
 	h.bad, h.found = 0, next
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,6 +19,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/siemfwd/siemfwd/forwarder/control"
+	"github.com/siemfwd/siemfwd/forwarder/deadletter"
+	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
 )
 
@@ -86,9 +89,27 @@ func start(t *testing.T, dir string, sinks map[string]sink.Sink) *daemon {
 // startWith is start with the keys of every sink.
 func startWith(t *testing.T, dir, keys string, sinks map[string]sink.Sink) *daemon {
 	t.Helper()
+	return startNamed(t, dir, keys, []string{"in"}, sinks)
+}
+
+// startSources is start with n sources.
+func startSources(t *testing.T, dir string, n int, sinks map[string]sink.Sink) *daemon {
+	t.Helper()
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprint("in", i))
+	}
+	return startNamed(t, dir, "format: raw", names, sinks)
+}
+
+func startNamed(t *testing.T, dir, keys string, sources []string, sinks map[string]sink.Sink) *daemon {
+	t.Helper()
 	var y strings.Builder
-	fmt.Fprintf(&y, "state: %s\nhttp: {listen: \"\"}\nshutdown_grace: 2s\n", filepath.Join(dir, "state"))
-	y.WriteString("sources:\n  in: {type: syslog, vendor: text, listen: [\"tcp://127.0.0.1:0\"]}\nsinks:\n")
+	fmt.Fprintf(&y, "state: %s\nhttp: {listen: \"\"}\nshutdown_grace: 2s\nsources:\n", filepath.Join(dir, "state"))
+	for _, name := range sources {
+		fmt.Fprintf(&y, "  %s: {type: syslog, vendor: text, listen: [\"tcp://127.0.0.1:0\"]}\n", name)
+	}
+	y.WriteString("sinks:\n")
 	for name := range sinks {
 		fmt.Fprintf(&y, "  %s: {type: stdout, %s}\n", name, keys)
 	}
@@ -176,6 +197,20 @@ func laneOf(st control.Status, sinkName string) control.Lane {
 	}
 	return control.Lane{}
 }
+
+// batchOf is one batch of n events.
+func batchOf(n int) *event.Batch {
+	b := &event.Batch{}
+	for _, text := range numbered(0, n) {
+		b.Add(event.Raw{Data: []byte(text), Time: time.Now()})
+	}
+	return b
+}
+
+var (
+	discard      = slog.New(slog.DiscardHandler)
+	errStoreFull = fmt.Errorf("%w: 10 MiB", deadletter.ErrFull)
+)
 
 func numbered(from, n int) []string {
 	var lines []string

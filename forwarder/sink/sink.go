@@ -54,7 +54,7 @@ func (r *Rejected) Error() string {
 // Unwrap returns the reason.
 func (r *Rejected) Unwrap() error { return r.Reason }
 
-// Busy says that the receiver asked for a pause.
+// Busy says that the receiver asked for a pause. A lane waits no longer than a minute.
 type Busy struct {
 	For time.Duration
 	Err error
