@@ -12,6 +12,7 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/sink/stdout"
 	sinksyslog "github.com/siemfwd/siemfwd/forwarder/sink/syslog"
 	"github.com/siemfwd/siemfwd/forwarder/source"
+	sourcefile "github.com/siemfwd/siemfwd/forwarder/source/file"
 	"github.com/siemfwd/siemfwd/forwarder/source/poll"
 	sourcesyslog "github.com/siemfwd/siemfwd/forwarder/source/syslog"
 	"github.com/siemfwd/siemfwd/forwarder/source/webhook"
@@ -54,6 +55,7 @@ func sourceKinds() []sourceKind {
 	hub := webhook.NewHub()
 	return []sourceKind{
 		{Spec: sourcesyslog.Spec()},
+		{Spec: sourcefile.Spec()},
 		{Spec: webhook.Spec(), vendor: func(v kit.Vendor) (cfg, own any) { return webhook.VendorConfig(v) },
 			build: func(c *config.Source, v kit.Vendor, env component.Env) (source.Source, error) {
 				src, err := hub.New(c.Config.(*webhook.Config), v.Hook, env)
