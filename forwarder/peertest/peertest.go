@@ -86,6 +86,9 @@ type Sender struct {
 	Layout     Layout
 	To         string // host:port; need not listen yet, the peer tries again every second
 	MaxMessage int    // octets; 0 is 256 KiB
+	// Durable, for RELP of rsyslog: Addr takes RELP instead of what Send sends, and
+	// answers a message when it is in a queue on disk.
+	Durable bool
 }
 
 // Peer is a running syslog daemon. It stops when the test ends, or at Stop.

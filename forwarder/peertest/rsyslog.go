@@ -70,6 +70,7 @@ func RsyslogTo(t testing.TB, s Sender) *Peer {
 	if err != nil {
 		t.Fatalf("rsyslogd: sending to %q: %v", s.To, err)
 	}
+	queue := ""
 	action := fmt.Sprintf(`type="omfwd" protocol="tcp" TCP_Framing="traditional" target=%q port=%q`, host, to)
 	input := fmt.Sprintf(rsyslogTCP, size, p.port, "off")
 	switch s.Transport {
@@ -80,17 +81,23 @@ func RsyslogTo(t testing.TB, s Sender) *Peer {
 		action = strings.Replace(action, `"tcp"`, `"udp"`, 1)
 	case RELP:
 		action = fmt.Sprintf(`type="omrelp" target=%q port=%q`, host, to)
-		input, p.relp = `module(load="omrelp")`+"\n"+fmt.Sprintf(rsyslogTCP, size, p.port, "on"), true
+		input, p.relp = fmt.Sprintf(rsyslogTCP, size, p.port, "on"), true
+		if s.Durable {
+			input, queue = fmt.Sprintf(rsyslogRELP, size, p.port), ` queue.type="direct"`
+			action += ` queue.type="disk" queue.filename="out" queue.checkpointInterval="100" queue.size="10000000" queue.saveOnShutdown="on"`
+		}
+		// One worker keeps the order.
+		input = `module(load="omrelp") main_queue(queue.workerThreads="1")` + "\n" + input
 	}
 	template := map[Layout]string{
 		RFC5424:  "RSYSLOG_SyslogProtocol23Format",
 		RFC3164:  "RSYSLOG_TraditionalForwardFormat",
 		Verbatim: "verbatim",
 	}[s.Layout]
-	p.conf = fmt.Sprintf(rsyslogGlobal+rsyslogLine, size) + input + fmt.Sprintf(`ruleset(name="out") {
+	p.conf = fmt.Sprintf(rsyslogGlobal+rsyslogLine, size) + input + fmt.Sprintf(`ruleset(name="out"%s) {
   action(%s template=%q action.resumeRetryCount="-1" action.resumeInterval="1")
 }
-`, action, template)
+`, queue, action, template)
 	peer := p.start()
 	peer.counted = s.Transport == RELP
 	return peer

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // bind opens one address. One function per scheme.
@@ -68,12 +70,25 @@ func (r *run) bindTLS(a address) (endpoint, error) {
 // listenTCP puts the real port into a.
 func (r *run) listenTCP(a *address) (net.Listener, error) {
 	lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true}}
+	if isRELP(a.scheme) {
+		lc.Control = smallSegments
+	}
 	l, err := lc.Listen(r.ctx, "tcp", a.at)
 	if err != nil {
 		return nil, err
 	}
 	a.at = l.Addr().String()
 	return l, nil
+}
+
+// smallSegments lets senders send segments of no more than what Ethernet has. librelp keeps
+// back what does not fill a segment (TCP_CORK) until 200 ms have passed, and waits for
+// answers meanwhile: with the segments of a loopback interface, which are longer than a
+// whole window of messages, 128 messages would take that long.
+func smallSegments(_, _ string, c syscall.RawConn) error {
+	var err error
+	cerr := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1448) })
+	return errors.Join(cerr, err)
 }
 
 func (r *run) bindUnix(a address) (endpoint, error) {
