@@ -99,16 +99,25 @@ func blackHole(t *testing.T) string {
 // offer writes events that say when they were written, at a steady rate, and returns how
 // many.
 func offer(t *testing.T, conn net.Conn, rate int, d time.Duration) (sent int) {
+	done := make(chan struct{})
+	defer time.AfterFunc(d, func() { close(done) }).Stop()
+	return offerUntil(t, conn, rate, 500, done)
+}
+
+// offerUntil is offer until done is closed, with so many octets beside what an event says.
+func offerUntil(t *testing.T, conn net.Conn, rate, padding int, done <-chan struct{}) (sent int) {
 	const step = 10 * time.Millisecond
-	pad := strings.Repeat("x", 500)
+	pad := strings.Repeat("x", padding)
 	var buf []byte
 	tick := time.NewTicker(step)
 	defer tick.Stop()
-	for began := time.Now(); ; <-tick.C {
-		at := time.Since(began)
-		if at > d {
+	for began := time.Now(); ; {
+		select {
+		case <-done:
 			return sent
+		case <-tick.C:
 		}
+		at := time.Since(began)
 		buf = buf[:0]
 		for want := int(at.Seconds() * float64(rate)); sent < want; sent++ {
 			buf = fmt.Appendf(buf, `{"id":"t%d","at":%d,"pad":"%s"}`+"\n", sent, time.Now().UnixNano(), pad)
