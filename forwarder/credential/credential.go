@@ -53,19 +53,37 @@ type Config struct {
 	Headers map[string]component.Secret `yaml:"headers" doc:"headers that are sent besides, each with its value"`
 }
 
-// key is a key with the types that it belongs to, and those of them that cannot do
-// without it.
-type key struct {
-	name   string
-	given  bool
-	needed []string
-	taken  []string
+// Key is a key of a configuration with the types that it belongs to, and those of them
+// that cannot do without it.
+type Key struct {
+	Name   string
+	Given  bool
+	Needed []string
+	Taken  []string
 }
 
-func (c *Config) keys() []key {
+// KeyOf makes a Key.
+func KeyOf(name string, given bool, needed, taken []string) Key {
+	return Key{Name: name, Given: given, Needed: needed, Taken: taken}
+}
+
+// CheckKeys reports the keys that a type lacks and those that are not for it.
+func CheckKeys(r *component.Report, typ string, keys []Key) {
+	for _, k := range keys {
+		all := slices.Concat(k.Needed, k.Taken)
+		switch {
+		case !k.Given && slices.Contains(k.Needed, typ):
+			r.Error(k.Name, "is missing or empty", "auth type "+typ+" needs it")
+		case k.Given && typ != "" && !slices.Contains(all, typ):
+			r.Error(k.Name, "belongs to auth type "+strings.Join(all, " or "), "say so in type, or remove it")
+		}
+	}
+}
+
+func (c *Config) keys() []Key {
 	oauth := []string{"oauth_client_credentials", "oauth_password"}
 	one := func(s ...string) []string { return s }
-	return []key{
+	return []Key{
 		{"token", !c.Token.IsZero(), one("bearer"), nil},
 		{"username", c.Username != "", one("basic", "oauth_password"), nil},
 		{"password", !c.Password.IsZero(), one("basic", "oauth_password"), nil},
@@ -91,15 +109,7 @@ var forbidden = []string{"Host", "Content-Length", "Transfer-Encoding", "Connect
 
 // Check implements component.Checker.
 func (c *Config) Check(r *component.Report) {
-	for _, k := range c.keys() {
-		all := slices.Concat(k.needed, k.taken)
-		switch {
-		case !k.given && slices.Contains(k.needed, c.Type):
-			r.Error(k.name, "is missing or empty", "auth type "+c.Type+" needs it")
-		case k.given && c.Type != "" && !slices.Contains(all, c.Type):
-			r.Error(k.name, "belongs to auth type "+strings.Join(all, " or "), "say so in type, or remove it")
-		}
-	}
+	CheckKeys(r, c.Type, c.keys())
 	header := func(path, name string) {
 		switch {
 		case name == "" || unknown(name):

@@ -12,13 +12,9 @@ import (
 // nothing else of the 200s, since it is not known which of them the product takes as a
 // success. The answers are never written to.
 var hook = kit.Hook{
-	Read: read,
-	OK:   kit.Answer{Status: http.StatusOK, Body: `{"status":"ok"}`},
-	Full: kit.Answer{
-		Status: http.StatusServiceUnavailable,
-		Header: http.Header{"Retry-After": {"5"}},
-		Body:   `{"error":"busy"}`,
-	},
+	Read:    read,
+	OK:      kit.Answer{Status: http.StatusOK, Body: `{"status":"ok"}`},
+	Full:    kit.Answer{Status: http.StatusServiceUnavailable, Body: `{"error":"busy"}`},
 	MaxBody: 1 << 20,
 }
 

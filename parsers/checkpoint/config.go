@@ -97,20 +97,8 @@ func (c *Config) base() string {
 
 // Check implements component.Checker.
 func (c *Config) Check(r *component.Report) {
-	switch {
-	case c.BaseURL == "" && c.Region == "":
-		r.Error("region", "is missing", "say where the tenant is: us, eu, ca, au, uk, uae or in; or give base_url")
-	case c.BaseURL != "" && c.Region != "":
-		r.Warn("region", "is not used: base_url says where the API is", "remove one of them")
-	}
-	if c.BaseURL != "" {
-		switch problem, exposed := kit.CheckBaseURL(c.BaseURL); {
-		case problem != "":
-			r.Error("base_url", problem, "such as "+sites[1].portal)
-		case exposed:
-			r.Warn("base_url", "sends the access key as clear text", "write https://")
-		}
-	}
+	place := kit.Place{Region: c.Region, BaseURL: c.BaseURL, Regions: "us, eu, ca, au, uk, uae or in", Example: sites[1].portal, Secret: "access key"}
+	place.Check(r)
 	for i, s := range c.Scopes {
 		if farm, tenant, ok := strings.Cut(s, ":"); !ok || farm == "" || tenant == "" {
 			r.Error(item("scopes", i), strconv.Quote(s)+" is not FARM:TENANT", "")

@@ -16,7 +16,6 @@ import (
 
 // How long tokens are good.
 const (
-	margin      = time.Minute      // a token is not used in its last minute
 	unknownLife = 25 * time.Minute // of a bearer token whose answer does not say
 	signedLife  = time.Hour        // of a token of the Smart API, whose answers never say
 )
@@ -70,8 +69,7 @@ func readBearer(status int, _ http.Header, body []byte, at time.Time) (token str
 	return token, lifeOf(holder, at), nil
 }
 
-// lifeOf is how long a token is to be used: its life less the margin, or half of a life
-// so short that the margin would eat it.
+// lifeOf is how long a token is to be used.
 func lifeOf(data []byte, at time.Time) time.Duration {
 	var life time.Duration
 	if value, ok := kit.Find(data, "expiresIn"); ok {
@@ -85,7 +83,7 @@ func lifeOf(data []byte, at time.Time) time.Duration {
 	if life <= 0 {
 		return unknownLife
 	}
-	return max(life-margin, life/2)
+	return kit.UsableLife(life)
 }
 
 // handshake is the login of the Smart API.

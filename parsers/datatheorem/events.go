@@ -339,17 +339,23 @@ func eventName(r *record.Record, f family, s state, event []byte) []byte {
 	if len(event) > 128 {
 		event = event[:128]
 	}
-	name := r.Begin(len(event))
-	for i, c := range event {
+	return words(r, event, false)
+}
+
+// words spells the part of a token in words, of which each begins with a capital or only
+// the first.
+func words(r *record.Record, token []byte, each bool) []byte {
+	text := r.Begin(len(token))
+	for i, c := range token {
 		switch {
 		case c == '_':
 			c = ' '
-		case i > 0 && c-'A' <= 'Z'-'A':
+		case i > 0 && !(each && token[i-1] == '_') && c-'A' <= 'Z'-'A':
 			c |= 0x20
 		}
-		name = append(name, c)
+		text = append(text, c)
 	}
-	return r.End(name)
+	return r.End(text)
 }
 
 // productName spells the left part of a token as the vendor writes its products.
@@ -365,15 +371,5 @@ func productName(r *record.Record, product []byte) []byte {
 	if len(product) > 63 {
 		product = product[:63]
 	}
-	name := r.Begin(len(product))
-	for i, c := range product {
-		switch {
-		case c == '_':
-			c = ' '
-		case i > 0 && product[i-1] != '_' && c-'A' <= 'Z'-'A':
-			c |= 0x20
-		}
-		name = append(name, c)
-	}
-	return r.End(name)
+	return words(r, product, true)
 }

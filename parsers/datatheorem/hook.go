@@ -13,11 +13,7 @@ import (
 var hook = kit.Hook{
 	Read: read,
 	OK:   kit.Answer{Status: http.StatusOK, Body: `{"text":"Success","code":0}`},
-	Full: kit.Answer{
-		Status: http.StatusServiceUnavailable,
-		Header: http.Header{"Retry-After": {"5"}},
-		Body:   `{"text":"Server is busy","code":9}`,
-	},
+	Full: kit.Answer{Status: http.StatusServiceUnavailable, Body: `{"text":"Server is busy","code":9}`},
 	Denied: kit.Answer{
 		Status: http.StatusUnauthorized,
 		Header: http.Header{"Www-Authenticate": {"Bearer"}},

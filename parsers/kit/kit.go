@@ -118,7 +118,8 @@ type Hook struct {
 	// Accepted is for an answer that repeats something of the body: it makes what is
 	// sent in the place of OK, and keeps nothing of body. Optional.
 	Accepted func(body []byte) Answer
-	// Full answers while the spool takes nothing; the zero Answer means 503.
+	// Full answers while the spool takes nothing; the zero Answer means 503. Without a
+	// Retry-After of its own it gets one.
 	Full Answer
 	// Denied answers a wrong or missing credential; the zero Answer means 401.
 	Denied Answer

@@ -171,6 +171,44 @@ func CheckBaseURL(text string) (problem string, exposed bool) {
 	return "", err != nil || !ip.IsLoopback()
 }
 
+// Findings is where a Check reports: a *component.Report.
+type Findings interface {
+	Error(path, text, hint string)
+	Warn(path, text, hint string)
+}
+
+// Place is where the API of a tenant is, as a vendor's configuration says it: by region
+// or base_url.
+type Place struct {
+	Region, BaseURL string
+	Regions         string // for a hint: the words there are
+	Example         string // of an address
+	Secret          string // what would be sent as clear text over http
+}
+
+// Check reports what is wrong about a place.
+func (p *Place) Check(r Findings) {
+	switch {
+	case p.BaseURL == "" && p.Region == "":
+		r.Error("region", "is missing", "say where the tenant is: "+p.Regions+"; or give base_url")
+	case p.BaseURL != "" && p.Region != "":
+		r.Warn("region", "is not used: base_url says where the API is", "remove one of them")
+	}
+	if p.BaseURL == "" {
+		return
+	}
+	switch problem, exposed := CheckBaseURL(p.BaseURL); {
+	case problem != "":
+		r.Error("base_url", problem, "such as "+p.Example)
+	case exposed:
+		r.Warn("base_url", "sends the "+p.Secret+" as clear text", "write https://")
+	}
+}
+
+// UsableLife is how long a token of the given life is to be used: a minute less, or half
+// of a life so short that the minute would eat it.
+func UsableLife(life time.Duration) time.Duration { return max(life-time.Minute, life/2) }
+
 // Denied says that the API refuses the credentials or the right to ask: status 401 or
 // 403, or the same in the vendor's words. The login is renewed once, then it is
 // reported and tried again an interval later.

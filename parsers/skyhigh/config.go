@@ -87,20 +87,8 @@ func (c *Config) base() string {
 
 // Check implements component.Checker.
 func (c *Config) Check(r *component.Report) {
-	switch {
-	case c.BaseURL == "" && c.Region == "":
-		r.Error("region", "is missing", "say where the tenant is: us, eu, ca or gov; or give base_url")
-	case c.BaseURL != "" && c.Region != "":
-		r.Warn("region", "is not used: base_url says where the API is", "remove one of them")
-	}
-	if c.BaseURL != "" {
-		switch problem, exposed := kit.CheckBaseURL(c.BaseURL); {
-		case problem != "":
-			r.Error("base_url", problem, "such as "+regions["us"])
-		case exposed:
-			r.Warn("base_url", "sends the password as clear text", "write https://")
-		}
-	}
+	place := kit.Place{Region: c.Region, BaseURL: c.BaseURL, Regions: "us, eu, ca or gov", Example: regions["us"], Secret: "password"}
+	place.Check(r)
 	if strings.Contains(c.Username, ":") && c.AuthMode != authToken {
 		r.Error("username", "holds a colon, which ends the user name in basic authentication", "use auth_mode: token")
 	}

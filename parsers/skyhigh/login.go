@@ -18,9 +18,6 @@ const (
 	authToken = "token"
 )
 
-// margin is how long before its end a token is not used any more.
-const margin = time.Minute
-
 // login returns the steps of the configured way to log in, and what signs a request.
 func (c *Config) login() ([]kit.Step, func(*http.Request, []byte, kit.Call)) {
 	switch c.AuthMode {
@@ -102,8 +99,7 @@ func readToken(status int, _ http.Header, body []byte, _ time.Time) (token strin
 	}
 	if value, ok := kit.Find(body, "expires_in"); ok {
 		if n, err := strconv.ParseFloat(string(kit.AppendUnquoted(nil, value)), 64); err == nil && n > 0 {
-			life = time.Duration(min(n, 1e6) * float64(time.Second))
-			life = max(life-margin, life/2)
+			life = kit.UsableLife(time.Duration(min(n, 1e6) * float64(time.Second)))
 		}
 	}
 	return token, life, nil

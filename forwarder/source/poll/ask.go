@@ -55,7 +55,7 @@ func (s *Source) ask(ctx context.Context, log source.Log, r kit.Request, once bo
 		if err := s.hold(ctx, log); err != nil {
 			return err
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := source.Sleep(ctx, pause); err != nil {
 			return err
 		}
 		if once && pause > 0 {

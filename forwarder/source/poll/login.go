@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/siemfwd/siemfwd/forwarder/source"
 	"github.com/siemfwd/siemfwd/parsers/kit"
 )
 
@@ -72,7 +73,7 @@ func (c *client) tokens(ctx context.Context) ([]string, uint64, error) {
 		if usable && (wait > 0 || c.gate.left() > 0) {
 			return l.texts(), l.gen, nil
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := source.Sleep(ctx, wait); err != nil {
 			return nil, l.gen, err
 		}
 		if err := c.renew(ctx); err != nil {

@@ -289,7 +289,7 @@ func (b *bench) start() {
 			if p := new(source.Pause); errors.As(err, &p) {
 				wait = p.For
 			}
-			if sleep(ctx, wait) != nil {
+			if source.Sleep(ctx, wait) != nil {
 				return
 			}
 		}

@@ -122,7 +122,7 @@ func (s *Source) Run(outer context.Context, log source.Log) (err error) {
 		if err := s.look(ctx, log); err != nil {
 			return unlessEnded(ctx, err)
 		}
-		if sleep(ctx, s.cfg.Every-time.Since(began)) != nil {
+		if source.Sleep(ctx, s.cfg.Every-time.Since(began)) != nil {
 			return nil
 		}
 	}

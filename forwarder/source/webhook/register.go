@@ -56,7 +56,7 @@ func Registered(src source.Source, k *kit.Register, own any, env component.Env) 
 	if registrar == nil {
 		return src, nil
 	}
-	return &registered{Source: s, register: registrar, wait: wait}, nil
+	return &registered{Source: s, register: registrar, wait: source.Sleep}, nil
 }
 
 // registered is a source whose vendor is told about it.
@@ -165,17 +165,6 @@ func (s *registered) writeMemo(memo []byte) {
 	}
 	if err != nil {
 		s.env.Log.Warn("what is known of the registration cannot be kept", "err", err)
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }
 

@@ -69,46 +69,37 @@ func (c *Config) Endpoint() string {
 	return c.TokenPath
 }
 
-// part is a key with the types that it belongs to, and those of them that cannot do
-// without it.
-type part struct {
-	key    string
-	given  bool
-	needed []string
-	taken  []string
-}
-
-func (c *Config) parts() []part {
+func (c *Config) parts() []credential.Key {
 	oauth := []string{"oauth_client_credentials", "oauth_password"}
 	provider := []string{"jwt", "introspection"}
 	one := func(s ...string) []string { return s }
-	return []part{
-		{"token", !c.Token.IsZero(), one("bearer"), nil},
-		{"query", c.Query, nil, one("bearer")},
-		{"username", c.Username != "", one("basic", "oauth_password"), nil},
-		{"password", !c.Password.IsZero(), one("basic", "oauth_password"), nil},
-		{"name", c.Name != "", one("header", "hmac"), nil},
-		{"value", !c.Value.IsZero(), one("header"), nil},
-		{"client_id", c.ClientID != "", append(oauth, "introspection"), nil},
-		{"client_secret", !c.ClientSecret.IsZero(), append(oauth, "introspection"), nil},
-		{"token_path", c.TokenPath != "", nil, oauth},
-		{"token_life", c.TokenLife != 0, nil, oauth},
-		{"issuer", c.Issuer != "", one("jwt"), one("introspection")},
-		{"audience", c.Audience != "", one("jwt"), one("introspection")},
-		{"jwks_url", c.JWKSURL != "", nil, one("jwt")},
-		{"introspection_url", c.IntrospectionURL != "", one("introspection"), nil},
-		{"scopes", len(c.Scopes) > 0, nil, provider},
-		{"roles", len(c.Roles) > 0, nil, provider},
-		{"clients", len(c.Clients) > 0, nil, provider},
-		{"ca", c.CA != "", nil, provider},
-		{"secret", !c.Secret.IsZero(), one("hmac"), nil},
-		{"former_secret", !c.FormerSecret.IsZero(), nil, one("hmac")},
-		{"secret_encoding", c.SecretEncoding != "", nil, one("hmac")},
-		{"prefix", c.Prefix != "", nil, one("hmac")},
-		{"encoding", c.Encoding != "", nil, one("hmac")},
-		{"timestamp", c.Timestamp != "", nil, one("hmac")},
-		{"tolerance", c.Tolerance != 0, nil, one("hmac")},
-		{"signed", c.Signed != "", nil, one("hmac")},
+	return []credential.Key{
+		credential.KeyOf("token", !c.Token.IsZero(), one("bearer"), nil),
+		credential.KeyOf("query", c.Query, nil, one("bearer")),
+		credential.KeyOf("username", c.Username != "", one("basic", "oauth_password"), nil),
+		credential.KeyOf("password", !c.Password.IsZero(), one("basic", "oauth_password"), nil),
+		credential.KeyOf("name", c.Name != "", one("header", "hmac"), nil),
+		credential.KeyOf("value", !c.Value.IsZero(), one("header"), nil),
+		credential.KeyOf("client_id", c.ClientID != "", append(oauth, "introspection"), nil),
+		credential.KeyOf("client_secret", !c.ClientSecret.IsZero(), append(oauth, "introspection"), nil),
+		credential.KeyOf("token_path", c.TokenPath != "", nil, oauth),
+		credential.KeyOf("token_life", c.TokenLife != 0, nil, oauth),
+		credential.KeyOf("issuer", c.Issuer != "", one("jwt"), one("introspection")),
+		credential.KeyOf("audience", c.Audience != "", one("jwt"), one("introspection")),
+		credential.KeyOf("jwks_url", c.JWKSURL != "", nil, one("jwt")),
+		credential.KeyOf("introspection_url", c.IntrospectionURL != "", one("introspection"), nil),
+		credential.KeyOf("scopes", len(c.Scopes) > 0, nil, provider),
+		credential.KeyOf("roles", len(c.Roles) > 0, nil, provider),
+		credential.KeyOf("clients", len(c.Clients) > 0, nil, provider),
+		credential.KeyOf("ca", c.CA != "", nil, provider),
+		credential.KeyOf("secret", !c.Secret.IsZero(), one("hmac"), nil),
+		credential.KeyOf("former_secret", !c.FormerSecret.IsZero(), nil, one("hmac")),
+		credential.KeyOf("secret_encoding", c.SecretEncoding != "", nil, one("hmac")),
+		credential.KeyOf("prefix", c.Prefix != "", nil, one("hmac")),
+		credential.KeyOf("encoding", c.Encoding != "", nil, one("hmac")),
+		credential.KeyOf("timestamp", c.Timestamp != "", nil, one("hmac")),
+		credential.KeyOf("tolerance", c.Tolerance != 0, nil, one("hmac")),
+		credential.KeyOf("signed", c.Signed != "", nil, one("hmac")),
 	}
 }
 
@@ -117,15 +108,7 @@ func (c *Config) Check(r *component.Report) {
 	if c.Type == "" {
 		r.Error("type", "is missing", "bearer, basic, header, oauth_client_credentials, oauth_password, jwt, introspection or hmac; if anyone who reaches the port may send, say none")
 	}
-	for _, p := range c.parts() {
-		all := append(slices.Clone(p.needed), p.taken...)
-		switch {
-		case !p.given && slices.Contains(p.needed, c.Type):
-			r.Error(p.key, "is missing or empty", "auth type "+c.Type+" needs it")
-		case p.given && c.Type != "" && !slices.Contains(all, c.Type):
-			r.Error(p.key, "belongs to auth type "+strings.Join(all, " or "), "say so in type, or remove it")
-		}
-	}
+	credential.CheckKeys(r, c.Type, c.parts())
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		switch {
 		case !credential.IsHeaderName(name):
