@@ -25,7 +25,10 @@ import (
 
 // Config is a file sink's configuration.
 type Config struct {
-	Path string `yaml:"path" required:"true" doc:"file to append to; {source} is the source's name, {date} the day of the event time in UTC"`
+	Path     string        `yaml:"path" required:"true" doc:"file to append to; {source} is the source's name, {date} the day of the event time in UTC"`
+	Rotate   Rotate        `yaml:"rotate" doc:"when a file is put aside, under a name with the time in it, and another begun"`
+	Compress string        `yaml:"compress" enum:"none|zstd" doc:"what becomes of files that were put aside, and of those of days that are over"`
+	Keep     time.Duration `yaml:"keep" doc:"files that were put aside, and those of days that are over, are deleted when nobody wrote to them for so long; 0: never"`
 }
 
 // Check finds what is wrong with the path.
@@ -39,11 +42,12 @@ func (c *Config) Check(r *component.Report) {
 	} else if !filepath.IsAbs(c.Path) {
 		r.Warn("path", "path is relative to the daemon's working directory", "begin it with /")
 	}
+	c.checkRotation(r)
 }
 
 // Spec is the table entry.
 func Spec() component.Spec[sink.Sink] {
-	return component.Of("file", "one line an event, appended to files", Config{},
+	return component.Of("file", "one line an event, appended to files", Config{Compress: "none"},
 		func(c *Config, env component.Env) (sink.Sink, error) { return New(c, env) })
 }
 
@@ -63,11 +67,17 @@ func New(c *Config, env component.Env) (sink.Sink, error) {
 	if env.Log == nil {
 		env.Log = slog.New(slog.DiscardHandler)
 	}
-	return &files{template: t, log: env.Log, maxOpen: maxOpen, now: time.Now, open: openFile, keys: map[key]*stream{}}, nil
+	s := &files{template: t, rotate: c.Rotate, log: env.Log, maxOpen: maxOpen, now: time.Now, open: openFile, keys: map[key]*stream{}}
+	if c.Compress == "zstd" || c.Keep > 0 {
+		s.janitor = newJanitor(t, c, env.Log)
+	}
+	return s, nil
 }
 
 type files struct {
 	template template
+	rotate   Rotate
+	janitor  *janitor // nil: files stay as they are
 	log      *slog.Logger
 	maxOpen  int
 	now      func() time.Time
@@ -92,6 +102,7 @@ func (s *files) Send(ctx context.Context, items []sink.Item) error {
 	if s.closed.Load() {
 		return errClosed
 	}
+	s.janitor.start()
 	s.batch++
 	for i := range items {
 		st := s.streamOf(&items[i])
@@ -141,13 +152,18 @@ func (s *files) flush(ctx context.Context, now time.Time) error {
 			return errClosed
 		}
 		err := s.ready(st)
+		if err == nil && s.due(st, now) {
+			if err = s.putAside(st, now); err == nil {
+				err = s.ready(st)
+			}
+		}
 		if err == nil {
 			err = st.write()
 		}
 		if err != nil {
 			return &fileError{s.full(st), cause(err)}
 		}
-		st.used = now
+		st.used, st.last = now, now
 	}
 	return nil
 }
@@ -179,6 +195,15 @@ func (s *files) ready(st *stream) error {
 		s.log.Warn("half-written last line was cut", "file", s.full(st), "bytes", cut)
 	}
 	st.file, st.size, st.before = f, size, size
+	if st.last = s.now(); size > 0 {
+		if info, err := f.Stat(); err == nil {
+			st.last = info.ModTime()
+		}
+	}
+	if !s.current(st) { // it was put away between being opened and locked
+		_ = st.close()
+		return errReplaced
+	}
 	return nil
 }
 
@@ -267,6 +292,7 @@ func (s *files) trim(now time.Time) {
 // Close closes the files. A Send in progress returns before its next file.
 func (s *files) Close() error {
 	s.closed.Store(true)
+	s.janitor.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error

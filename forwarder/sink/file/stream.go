@@ -19,7 +19,8 @@ type stream struct {
 	before int64  // size before the batch in hand
 	buf    []byte
 	batch  uint64    // that touched it last
-	used   time.Time // when it was last written to
+	used   time.Time // when it was last written to, or opened
+	last   time.Time // when its newest line was written
 }
 
 // handle is what is used of an *os.File opened for appending.
@@ -118,6 +119,8 @@ type osFile struct{ *os.File }
 var (
 	errForeign = errors.New("locked by another writer")
 	errKind    = errors.New("not a regular file")
+	// errReplaced is transient: the next attempt opens what is there then.
+	errReplaced = errors.New("replaced while it was opened")
 )
 
 // openFile opens or creates the file called name, with its folders, and locks it. It
