@@ -34,7 +34,7 @@ const mostBatch = 1024
 // TestKills kills the real program at random moments under load from all sides, while two of
 // its three sinks go up and down.
 func TestKills(t *testing.T) {
-	c := begin(t, 1, 8, 1000)
+	c := begin(t, 1, 5, 1000)
 	k := newKills(t, c)
 	for done := 0; done < c.rounds && !t.Failed(); {
 		n := min(killsOfABlock, c.rounds-done)
@@ -124,7 +124,7 @@ func (k *kills) block(draw *rand.Rand, n int) {
 	h := hooks{target: &at, book: k.book, pause: 5 * time.Millisecond, padding: 800}
 	h.run(ctx, &senders, 8, draw)
 	senders.Go(func() { k.sendLines(ctx) })
-	senders.Go(func() { sendRELP(ctx, k.relpAt, k.book, 20*time.Millisecond) })
+	senders.Go(func() { sendRELP(ctx, func() string { return k.relpAt }, k.book, 20*time.Millisecond) })
 	for range n {
 		for _, s := range []*server{k.tcp, k.relp} {
 			switch {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/control"
 	"github.com/siemfwd/siemfwd/forwarder/deadletter"
+	"github.com/siemfwd/siemfwd/forwarder/peertest"
 	"github.com/siemfwd/siemfwd/forwarder/simulate"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
 	"github.com/siemfwd/siemfwd/forwarder/spool/faultfs"
@@ -24,7 +27,9 @@ import (
 // cutsOfAWorld is how many power cuts one set of spools lives through.
 const cutsOfAWorld = 20
 
-// TestPowerCuts runs the whole way from webhooks and a poller to sinks over a file system
+var sinksOfAWorld = []string{"one", "two", "relp"}
+
+// TestPowerCuts runs the whole way from webhooks, RELP and a poller to sinks over a file system
 // that loses what was not synced, and tears and reorders the rest, when the power is cut.
 func TestPowerCuts(t *testing.T) {
 	c := begin(t, 2, 2*cutsOfAWorld, 1000)
@@ -42,7 +47,7 @@ func TestPowerCuts(t *testing.T) {
 		events += w.polled
 		cuts += n
 	}
-	c.figures("%d power cuts, %d acknowledged to webhooks and %d polled, %d missing, %d sent again, %d dead letters", cuts, all.acked-events, events, all.missing, all.twice, all.dead)
+	c.figures("%d power cuts, %d acknowledged to webhooks and RELP and %d polled, %d missing, %d sent again, %d dead letters", cuts, all.acked-events, events, all.missing, all.twice, all.dead)
 }
 
 // world is one set of spools from its first power cut to its last.
@@ -55,7 +60,9 @@ type world struct {
 	api    *simulate.API
 	book   *ledger
 	sinks  []*receiver
+	relp   *server // a sink that confirms late
 	at     target
+	relpAt atomic.Pointer[string]
 	d      *daemon
 	ended  []chan error
 	polled int
@@ -70,13 +77,18 @@ func newWorld(t *testing.T, draw *rand.Rand) *world {
 	require.NoError(t, err)
 	w.api = api
 	t.Cleanup(func() { _ = api.Close() })
+	w.relp = newServer(peertest.FreePort(t), func(c net.Conn) { serveRELP(c, w.book, "relp") })
+	require.NoError(t, w.relp.up())
+	t.Cleanup(w.relp.down)
 	w.yaml = fmt.Sprintf(`sources:
   hook: {type: webhook, vendor: json, listen: "127.0.0.1:0", path: /hooks/json, auth: {type: none}, dedupe: X-Delivery, keep: 1h, spool: 1MiB}
+  relp: {type: syslog, vendor: text, listen: ["relp://127.0.0.1:0"], keep: 1h, spool: 1MiB}
   api: {type: poll, vendor: checkpoint, base_url: "%s", client_id: "%s", access_key: %s, page_size: 20, every: 100ms, since: 1h, overlap: 10s, settle: 100ms, timeout: 2s, requests_per_minute: 600000, keep: 1h, spool: 4MiB}
 sinks:
   one: {type: stdout, format: raw}
   two: {type: stdout, format: raw}
-`, api.URL, simulate.ClientID, simulate.Secret)
+  relp: {type: syslog, address: "relp://%s", format: raw, header: none}
+`, api.URL, simulate.ClientID, simulate.Secret, w.relp.address)
 	for _, name := range []string{"one", "two"} {
 		w.sinks = append(w.sinks, &receiver{name: name, book: w.book})
 	}
@@ -99,6 +111,8 @@ func (w *world) start(moody bool) {
 	control := filepath.Join(w.dir, fmt.Sprintf("%d.sock", len(w.ended)))
 	w.d = launch(w.t, configure(w.t, w.dir, "control: "+control+"\n"+w.yaml), w.disk, sinks)
 	w.at.set(w.d.listening("hook"))
+	address := w.d.listening("relp")
+	w.relpAt.Store(&address)
 }
 
 // live cuts the power n times.
@@ -107,7 +121,12 @@ func (w *world) live(n int) {
 	var senders sync.WaitGroup
 	h := hooks{target: &w.at, book: w.book, pause: time.Millisecond, poor: true, padding: 600}
 	h.run(ctx, &senders, 6, w.draw)
+	senders.Go(func() { sendRELP(ctx, w.relpAddress, w.book, 5*time.Millisecond) })
 	for range n {
+		if w.draw.IntN(4) == 0 {
+			w.relp.down()
+		}
+		require.NoError(w.t, w.relp.up())
 		w.start(true)
 		w.misbehave()
 		w.sleep()
@@ -126,6 +145,14 @@ func (w *world) live(n int) {
 	for _, done := range w.ended {
 		<-done
 	}
+}
+
+// relpAddress is where the forwarder takes RELP; before its first start, nowhere.
+func (w *world) relpAddress() string {
+	if p := w.relpAt.Load(); p != nil {
+		return *p
+	}
+	return ""
 }
 
 // misbehave makes the disk slow, and now and then faulty or full.
@@ -176,7 +203,7 @@ func (w *world) end() (sums, []string) {
 	// The poller may find an event only by reading again; what never comes is missing.
 	late := time.Now().Add(patience / 2)
 	w.d.until("nothing waits", func(st control.Status) bool {
-		return idle(st) && (w.book.awaited("one", "two") == 0 || time.Now().After(late))
+		return idle(st) && (w.book.awaited(sinksOfAWorld...) == 0 || time.Now().After(late))
 	})
 	w.d.end()
 	dead, err := deadletter.OpenOn(w.disk, filepath.Join(w.dir, "state", "dead"), nil)
@@ -186,5 +213,5 @@ func (w *world) end() (sums, []string) {
 		w.book.bury(l.Sink, idOf(l.Raw))
 	}
 	require.NoError(w.t, dead.Close())
-	return w.book.sum("one", "two")
+	return w.book.sum(sinksOfAWorld...)
 }

@@ -64,13 +64,13 @@ func (c *relpConn) flush() error {
 
 const relpOffer = "relp_version=0\nrelp_software=campaign\ncommands=syslog"
 
-// sendRELP sends events to an address, some at a time, until ctx ends. What is not answered
+// sendRELP sends events to wherever at says, some at a time, until ctx ends. What is not answered
 // is sent again over the next connection; what is, is acknowledged.
-func sendRELP(ctx context.Context, address string, book *ledger, every time.Duration) {
+func sendRELP(ctx context.Context, at func() string, book *ledger, every time.Duration) {
 	pad := strings.Repeat("r", 300)
 	var left []string
 	for ctx.Err() == nil {
-		nc, err := net.Dial("tcp", address)
+		nc, err := net.Dial("tcp", at())
 		if err == nil {
 			stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
 			left = relpSession(ctx, newRELP(nc), book, left, pad, every)

@@ -62,7 +62,7 @@ func NewHub() *Hub {
 		request:     30 * time.Second,
 		idle:        2 * time.Minute,
 		bodies:      64 << 20,
-		full:        900 * time.Millisecond,
+		full:        600 * time.Millisecond,
 		emit:        10 * time.Second,
 		drain:       5 * time.Second,
 		gone:        time.Minute,
