@@ -149,7 +149,8 @@ func (f *Forwarder) addSource(c *config.Source) error {
 	st := &sourceState{intake: newIntake(c.Name, sp, keep, env.Log), source: src, kind: c.Type, vendor: c.Vendor, first: make(chan struct{})}
 	st.tickets, st.rules = known, rules
 	st.intake.bury = func(ctx context.Context, source string, raw event.Raw, reason string) error {
-		return f.dead.Add(ctx, deadletter.Letter{Source: source, Sink: "-", Reason: reason, First: raw.Time, Received: raw.Time, Raw: raw.Data})
+		return f.dead.Add(ctx, deadletter.Letter{Source: source, Sink: deadletter.NoSink, Reason: reason, First: raw.Time, Received: raw.Time,
+			Peer: raw.Peer, Raw: raw.Data, Size: raw.Size})
 	}
 	if err := st.intake.wake(src, time.Now()); err != nil {
 		return fmt.Errorf("memory of deliveries: %w", err)

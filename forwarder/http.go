@@ -15,7 +15,7 @@ import (
 // Snapshot implements telemetry.Provider.
 func (f *Forwarder) Snapshot() telemetry.Snapshot {
 	st := f.Status()
-	snap := telemetry.Snapshot{Version: st.Version, ReloadOK: true}
+	snap := telemetry.Snapshot{Version: st.Version, ReloadOK: true, Dead: telemetry.Dead{Bytes: f.dead.Bytes(), Dropped: f.dead.Dropped()}}
 	for i, s := range st.Sources {
 		in := f.sources[i].intake
 		snap.Sources = append(snap.Sources, telemetry.Source{Name: s.Name, Up: s.Up, Received: s.Received, Duplicates: s.Duplicates,

@@ -72,7 +72,7 @@ func TestDeadOnlineAndOffline(t *testing.T) {
 		t.Helper()
 		out, _ := dead(exitDone)
 		assert.Regexp(t, `^COUNT +SINK +FROM +FIRST +LAST +IDS +WHY
-1 +- +hooks +\d.* ago +\d.* ago +3 +not JSON
+1 +- +hooks +\d.* ago +\d.* ago +1000000000001 +not JSON
 2 +siem +in +\d.* ago +\d.* ago +1 to 2 +event is 80000 octets, receiver takes 65535
 $`, out)
 		out, _ = dead(exitDone, "-o", "json", "--sink", "siem", "--reason", "code\":6")
@@ -87,7 +87,7 @@ $`, out)
 		assert.Contains(t, out, "\nraw, 19 octets of 70112 that were sent\n  caf\uFFFD  one\n  two  [31m\nrendered, 7 octets\n  CEF:0|x\n")
 		assert.Contains(t, out, "answer         {\"code\":6}\n")
 		assert.Contains(t, out, " from 192.0.2.7:514\n")
-		out, _ = dead(exitDone, "show", "3")
+		out, _ = dead(exitDone, "show", "1000000000001")
 		assert.Contains(t, out, "refused by     source hooks, at the door: its sender was told so\n")
 		_, words := dead(exitFailed, "show", "1", "9", "7")
 		assert.Contains(t, words, "no dead letter has the id 7, 9;")
@@ -112,7 +112,7 @@ $`, out)
 	p.stop()
 	look()
 
-	out, _ := dead(exitDone, "clear", "--id", "1,3", "--yes")
+	out, _ := dead(exitDone, "clear", "--id", "1,1000000000001", "--yes")
 	assert.Equal(t, "2 dead letters thrown away\n", out)
 	p.start()
 	out, _ = dead(exitDone, "list", "-o", "json")

@@ -2,7 +2,9 @@
 // at it, put right what was wrong, and send it again.
 //
 // The letters stand in a log of their own (package spool), in the order in which they
-// died, and stay until they are removed.
+// died, and stay until they are removed. Bodies that no event could be made of, whose sink
+// is "-", stand in another, small one and give way to newer ones there: whoever may send
+// them must not be able to take the room of the others.
 package deadletter
 
 import (
@@ -14,6 +16,8 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"math"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -45,6 +49,8 @@ type Store struct {
 	pin   *spool.Reader
 	most  int64
 	now   func() time.Time
+	// bodies holds the letters for NoSink; nil in that store itself.
+	bodies *Store
 
 	// turn holds the batch that the next writer uses: counts are written in the order
 	// in which they change.
@@ -82,11 +88,23 @@ func OpenOn(fs spool.FS, dir string, log *slog.Logger) (*Store, error) {
 
 func open(fs spool.FS, dir string, log *slog.Logger, segment, most int64) (*Store, error) {
 	// The log itself has no bound, so that there is always room to remove letters.
-	sp, err := spool.Open(dir, spool.Options{FS: fs, Segment: segment, Reserve: reserve, Log: log})
+	s, err := openLog(dir, log, spool.Options{FS: fs, Segment: segment, Reserve: reserve, Log: log})
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{log: log, spool: sp, most: most, now: time.Now, turn: make(chan *writer, 1), counts: map[pair]uint64{}}
+	s.most = most
+	if s.bodies, err = openBodies(fs, filepath.Join(dir, bodiesDir), log, most/share); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func openLog(dir string, log *slog.Logger, o spool.Options) (*Store, error) {
+	sp, err := spool.Open(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{log: log, spool: sp, most: math.MaxInt64, now: time.Now, turn: make(chan *writer, 1), counts: map[pair]uint64{}}
 	s.turn <- &writer{}
 	if s.pin, err = sp.Reader(pin, spool.Oldest); err != nil {
 		return nil, errors.Join(err, sp.Close())
@@ -105,7 +123,7 @@ func open(fs spool.FS, dir string, log *slog.Logger, segment, most int64) (*Stor
 
 func (s *Store) recount() {
 	clear(s.counts)
-	for l, err := range s.All(time.Time{}) {
+	for l, err := range s.own(time.Time{}) {
 		if err != nil {
 			s.log.Warn("counting dead letters", "err", err)
 			return
@@ -120,11 +138,19 @@ func (s *Store) recount() {
 // too large for the store loses what was rendered, then the end of its raw event, and
 // its Size tells.
 func (s *Store) Add(ctx context.Context, letters ...Letter) error {
+	if s.bodies != nil {
+		var bodies []Letter
+		if letters, bodies = apart(letters, func(l *Letter) bool { return l.Sink == NoSink }); len(bodies) > 0 {
+			if err := s.bodies.addBodies(ctx, bodies); err != nil {
+				return err
+			}
+		}
+	}
 	if len(letters) == 0 {
 		return nil
 	}
-	if n := s.Bytes(); n >= s.most {
-		return fmt.Errorf("%w: %d MiB; retry or remove some", ErrFull, n>>20)
+	if n := s.spool.Stats().Bytes; n >= s.most {
+		return fmt.Errorf("%w: %d MiB; siemfwd dead shows them, siemfwd dead clear makes room", ErrFull, n>>20)
 	}
 	return s.change(ctx, func(w *writer, counts map[pair]uint64) {
 		now := s.now()
@@ -156,6 +182,14 @@ func (l *Letter) fit() *Letter {
 // Remove forgets letters, which All has yielded; those that are gone already are passed
 // over. It returns nil once that is durable.
 func (s *Store) Remove(ctx context.Context, letters ...Letter) error {
+	if s.bodies != nil {
+		var bodies []Letter
+		if letters, bodies = apart(letters, func(l *Letter) bool { return l.ID >= bodiesFrom }); len(bodies) > 0 {
+			if err := s.bodies.Remove(ctx, shifted(bodies)...); err != nil {
+				return err
+			}
+		}
+	}
 	var gone set
 	err := s.change(ctx, func(w *writer, counts map[pair]uint64) {
 		s.mu.Lock()
@@ -186,7 +220,7 @@ func (s *Store) Remove(ctx context.Context, letters ...Letter) error {
 // release lets everything before the first letter that is left go from the disk.
 func (s *Store) release(gone set) {
 	first := gone[len(gone)-1].end
-	for l, err := range s.All(time.Time{}) {
+	for l, err := range s.own(time.Time{}) {
 		if err != nil {
 			s.log.Warn("removed dead letters keep their space", "err", err)
 			return
@@ -234,11 +268,19 @@ func (s *Store) change(ctx context.Context, fill func(w *writer, counts map[pair
 	return s.spool.Wait(ctx, ticket)
 }
 
-// All yields the letters put here at since or later, oldest first; the zero time is no
-// bound. A letter's Raw and Rendered are valid until the next one is asked for. What
+// All yields the letters put here at since or later, oldest first, and after them those
+// for NoSink; the zero time is no bound. A letter's Raw and Rendered are valid until the next one is asked for. What
 // cannot be read as a letter is yielded as one that has only ID, At, Raw and a Reason
 // that says so. An error ends the sequence.
 func (s *Store) All(since time.Time) iter.Seq2[Letter, error] {
+	if s.bodies == nil {
+		return s.own(since)
+	}
+	return joined(s.own(since), s.bodies.own(since))
+}
+
+// own yields the letters of the store's own log.
+func (s *Store) own(since time.Time) iter.Seq2[Letter, error] {
 	s.mu.Lock()
 	gone := s.gone // never changed, only replaced
 	s.mu.Unlock()
@@ -272,11 +314,20 @@ func letters(log iter.Seq2[spool.Entry, error], gone set) iter.Seq2[Letter, erro
 // names.
 func (s *Store) Counts() []Count {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return listed(s.counts)
+	counts := s.counts // never changed, only replaced
+	s.mu.Unlock()
+	return listed(counts, s.bodies.own(time.Time{}))
 }
 
-func listed(counts map[pair]uint64) []Count {
+// listed counts bodies besides: what gave way to newer ones is in no count.
+func listed(counts map[pair]uint64, bodies iter.Seq2[Letter, error]) []Count {
+	counts = maps.Clone(counts)
+	for l, err := range bodies {
+		if err != nil {
+			break
+		}
+		counts[pair{l.Source, l.Sink}]++
+	}
 	list := make([]Count, 0, len(counts))
 	for p, n := range counts {
 		list = append(list, Count{p.source, p.sink, n})
@@ -288,12 +339,16 @@ func listed(counts map[pair]uint64) []Count {
 }
 
 // Bytes is the size of the store on disk.
-func (s *Store) Bytes() int64 { return s.spool.Stats().Bytes }
+func (s *Store) Bytes() int64 { return s.spool.Stats().Bytes + s.bodies.spool.Stats().Bytes }
 
 // Close makes everything durable and lets go of the folder.
 func (s *Store) Close() error {
 	s.pin.Close()
-	return s.spool.Close()
+	err := s.spool.Close()
+	if s.bodies != nil {
+		err = errors.Join(err, s.bodies.Close())
+	}
+	return err
 }
 
 // appendCounts appends for each pair the source, the sink, each with its length before

@@ -38,6 +38,7 @@ func opened(t *testing.T, dir string) *Store {
 	t.Cleanup(func() { s.Close() })
 	clock := day
 	s.now = func() time.Time { clock = clock.Add(time.Minute); return clock }
+	s.bodies.now = func() time.Time { return clock.Add(time.Minute) }
 	return s
 }
 
@@ -74,7 +75,7 @@ func TestAddAndList(t *testing.T) {
 		want[i].ID = uint64(i + 1)
 		want[i].At = day.Add(time.Duration(min(i, 1)+1) * time.Minute)
 	}
-	want[2].Size = 1
+	want[2].ID, want[2].Size = bodiesFrom+1, 1
 	counts := []Count{{"edge", "qradar", 2}, {"hooks", "-", 1}}
 	check := func() {
 		t.Helper()
@@ -85,7 +86,7 @@ func TestAddAndList(t *testing.T) {
 		}
 		assert.Equal(t, want, got)
 		assert.Equal(t, counts, s.Counts())
-		assert.Equal(t, []uint64{2, 3}, ids(all(t, s, day.Add(2*time.Minute))))
+		assert.Equal(t, []uint64{2, bodiesFrom + 1}, ids(all(t, s, day.Add(2*time.Minute))))
 		assert.Empty(t, all(t, s, day.Add(2*time.Minute+1)))
 	}
 	check()
@@ -141,7 +142,7 @@ func TestFull(t *testing.T) {
 		err = s.Add(t.Context(), l)
 	}
 	require.ErrorIs(t, err, ErrFull)
-	assert.Contains(t, err.Error(), "too many dead letters: 1 MiB; retry or remove some")
+	assert.Contains(t, err.Error(), "too many dead letters: 1 MiB; siemfwd dead shows them, siemfwd dead clear makes room")
 	n--
 	assert.Greater(t, n, 80)
 

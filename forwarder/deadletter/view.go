@@ -1,7 +1,10 @@
 package deadletter
 
 import (
+	"errors"
+	"io/fs"
 	"iter"
+	"path/filepath"
 	"time"
 
 	"github.com/siemfwd/siemfwd/forwarder/spool"
@@ -14,10 +17,22 @@ type View struct {
 	log    *spool.View
 	gone   set
 	counts map[pair]uint64
+	bodies *View // of the letters for NoSink; nil in that view itself, and when there is none
 }
 
 // Look looks at the store in dir. The error is that of a folder that cannot be listed.
 func Look(dir string) (*View, error) {
+	v, err := look(dir)
+	if err != nil {
+		return nil, err
+	}
+	if v.bodies, err = look(filepath.Join(dir, bodiesDir)); errors.Is(err, fs.ErrNotExist) {
+		v.bodies, err = nil, nil
+	}
+	return v, err
+}
+
+func look(dir string) (*View, error) {
 	log, err := spool.Look(dir, nil)
 	if err != nil {
 		return nil, err
@@ -27,7 +42,7 @@ func Look(dir string) (*View, error) {
 	v.gone, _ = parseSet(log.Mark(markGone))
 	if parseCounts(log.Mark(markCounts), v.counts) != nil {
 		clear(v.counts)
-		for l, err := range v.All(time.Time{}) {
+		for l, err := range v.own(time.Time{}) {
 			if err != nil {
 				return nil, err
 			}
@@ -39,16 +54,29 @@ func Look(dir string) (*View, error) {
 
 // All is Store.All.
 func (v *View) All(since time.Time) iter.Seq2[Letter, error] {
+	return joined(v.own(since), v.bodies.own(since))
+}
+
+func (v *View) own(since time.Time) iter.Seq2[Letter, error] {
+	if v == nil {
+		return func(func(Letter, error) bool) {}
+	}
 	return letters(v.log.Range(since, time.Time{}), v.gone)
 }
 
 // Counts is Store.Counts.
-func (v *View) Counts() []Count { return listed(v.counts) }
+func (v *View) Counts() []Count { return listed(v.counts, v.bodies.own(time.Time{})) }
 
 // Bytes is the size of the store on disk.
-func (v *View) Bytes() int64 { return v.log.Bytes() }
+func (v *View) Bytes() int64 {
+	n := v.log.Bytes()
+	if v.bodies != nil {
+		n += v.bodies.log.Bytes()
+	}
+	return n
+}
 
-// Log is the log the letters stand in.
+// Log is the log the letters stand in, but for those for NoSink.
 func (v *View) Log() *spool.View { return v.log }
 
 // View returns the store as it is now, without reading its folder.
@@ -56,5 +84,8 @@ func (s *Store) View() *View {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := &View{log: s.spool.View(), gone: s.gone, counts: s.counts} // neither is changed, only replaced
+	if s.bodies != nil {
+		v.bodies = s.bodies.View()
+	}
 	return v
 }

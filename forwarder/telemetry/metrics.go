@@ -25,6 +25,7 @@ type Snapshot struct {
 	Sources  []Source
 	Sinks    []Sink
 	Lanes    []Lane
+	Dead     Dead
 	ReloadOK bool // the last reload was applied, or there was none
 }
 
@@ -38,6 +39,12 @@ type Source struct {
 	Damaged              uint64            // damaged places found in the spool
 	Position             time.Time         // up to when the source has read; zero for sources that have no such place
 	Warnings             map[string]uint64 // of the parser, by kind
+}
+
+// Dead is the store of dead letters.
+type Dead struct {
+	Bytes   int64
+	Dropped uint64 // bodies no event could be made of that gave way to newer ones
 }
 
 // Sink is what is known per way out, over all the sources it reads.
@@ -116,12 +123,14 @@ var (
 	descWaiting    = desc("siemfwd_waiting_events", "Events on disk that a sink has still to get.", "source", "sink")
 	descSent       = desc("siemfwd_unconfirmed_events", "Waiting events that were sent and that the receiver has not confirmed.", "source", "sink")
 	descAge        = desc("siemfwd_waiting_seconds", "Age of the oldest event that a sink has still to get.", "source", "sink")
+	descDead       = desc("siemfwd_dead_letter_bytes", "Size of what receivers refused, kept on disk until somebody has looked at it.")
+	descDropped    = desc("siemfwd_dead_letters_dropped_total", "Bodies no event could be made of that gave way to newer ones.")
 	descUp         = desc("siemfwd_up", "Whether a source or sink works.", "component")
 )
 
 // Describe sends every metric a scrape may hold.
 func (snapshots) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descBuild, descReload, descEvents, descDuplicates, descWarnings, descSpool, descDamaged, descPosition, descWaiting, descSent, descAge, descUp} {
+	for _, d := range []*prometheus.Desc{descBuild, descReload, descEvents, descDuplicates, descWarnings, descSpool, descDamaged, descPosition, descWaiting, descSent, descAge, descDead, descDropped, descUp} {
 		ch <- d
 	}
 }
@@ -132,6 +141,8 @@ func (s snapshots) Collect(ch chan<- prometheus.Metric) {
 	e := emitter{ch}
 	e.gauge(descBuild, 1, snap.Version, runtime.Version())
 	e.gauge(descReload, truth(snap.ReloadOK))
+	e.gauge(descDead, float64(snap.Dead.Bytes))
+	e.counter(descDropped, snap.Dead.Dropped)
 	up := map[string]bool{}
 	for i := range snap.Sources {
 		e.source(&snap.Sources[i])

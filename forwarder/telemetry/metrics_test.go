@@ -41,6 +41,7 @@ func sample() fixed {
 			{Source: "edge", Sink: "qradar", Delivered: 900, Filtered: 50, Dead: 5, Expired: 1, Waiting: 44, Unconfirmed: 12, Oldest: now.Add(-1500 * time.Millisecond)},
 			{Source: "harmony", Sink: "qradar"},
 		},
+		Dead:     Dead{Bytes: 8192, Dropped: 9},
 		ReloadOK: true,
 	}
 }
@@ -120,6 +121,8 @@ func TestContract(t *testing.T) {
 	assert.Equal(t, map[string][]string{
 		"siemfwd_build_info":                 {"goversion", "version"},
 		"siemfwd_config_last_reload_success": {},
+		"siemfwd_dead_letter_bytes":          {},
+		"siemfwd_dead_letters_dropped_total": {},
 		"siemfwd_duplicates_total":           {"source"},
 		"siemfwd_events_total":               {"sink", "source", "stage"},
 		"siemfwd_parse_warnings_total":       {"kind", "source"},
