@@ -54,7 +54,14 @@ func (t Transport) String() string {
 // Receiver asks for a peer that writes down what it gets.
 type Receiver struct {
 	Transport  Transport
-	MaxMessage int // octets; longer messages are cut or split by the peer; 0 is 256 KiB
+	MaxMessage int  // octets; longer messages are cut or split by the peer; 0 is 256 KiB
+	TLS        *TLS // nil: plain text; for RELP
+}
+
+// TLS names the files of a peer's identity, and says whom it speaks with.
+type TLS struct {
+	CA, Cert, Key string
+	Name          string // in the certificate of the other side
 }
 
 // Layout is how a sending peer writes its messages.
@@ -86,6 +93,7 @@ type Sender struct {
 	Layout     Layout
 	To         string // host:port; need not listen yet, the peer tries again every second
 	MaxMessage int    // octets; 0 is 256 KiB
+	TLS        *TLS   // nil: plain text; for RELP
 	// Durable, for RELP of rsyslog: Addr takes RELP instead of what Send sends, and
 	// answers a message when it is in a queue on disk.
 	Durable bool

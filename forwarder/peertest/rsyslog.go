@@ -28,7 +28,7 @@ input(type="imudp" address="127.0.0.1" port="%[2]d" rcvbufSize="8m" ruleset="out
 // The ruleset takes each message at once, on the thread that answers: what is answered
 // has been written.
 const rsyslogRELP = `module(load="imrelp")
-input(type="imrelp" address="127.0.0.1" port="%[2]d" maxDataSize="%[1]d" ruleset="out")
+input(type="imrelp" address="127.0.0.1" port="%[2]d" maxDataSize="%[1]d" ruleset="out"%[3]s)
 `
 
 // A message may hold line feeds, so that it is written as the inside of a JSON string.
@@ -52,7 +52,7 @@ func Rsyslog(t testing.TB, r Receiver) *Peer {
 	case UDP:
 		p.conf += fmt.Sprintf(rsyslogUDP, size, p.port)
 	case RELP:
-		p.conf += fmt.Sprintf(rsyslogRELP, size, p.port)
+		p.conf += fmt.Sprintf(rsyslogRELP, size, p.port, r.TLS.parameters())
 		line, queue, p.relp = rsyslogEscaped, ` queue.type="direct"`, true
 	}
 	p.conf = fmt.Sprintf(rsyslogGlobal+line, size) + p.conf +
@@ -80,10 +80,10 @@ func RsyslogTo(t testing.TB, s Sender) *Peer {
 	case UDP:
 		action = strings.Replace(action, `"tcp"`, `"udp"`, 1)
 	case RELP:
-		action = fmt.Sprintf(`type="omrelp" target=%q port=%q`, host, to)
+		action = fmt.Sprintf(`type="omrelp" target=%q port=%q%s`, host, to, s.TLS.parameters())
 		input, p.relp = fmt.Sprintf(rsyslogTCP, size, p.port, "on"), true
 		if s.Durable {
-			input, queue = fmt.Sprintf(rsyslogRELP, size, p.port), ` queue.type="direct"`
+			input, queue = fmt.Sprintf(rsyslogRELP, size, p.port, ""), ` queue.type="direct"`
 			action += ` queue.type="disk" queue.filename="out" queue.checkpointInterval="100" queue.size="10000000" queue.saveOnShutdown="on"`
 		}
 		// One worker keeps the order.
@@ -101,6 +101,14 @@ func RsyslogTo(t testing.TB, s Sender) *Peer {
 	peer := p.start()
 	peer.counted = s.Transport == RELP
 	return peer
+}
+
+// parameters are those of imrelp and omrelp.
+func (t *TLS) parameters() string {
+	if t == nil {
+		return ""
+	}
+	return fmt.Sprintf(` tls="on" tls.caCert=%q tls.myCert=%q tls.myPrivKey=%q tls.authMode="name" tls.permittedPeer=[%q]`, t.CA, t.Cert, t.Key, t.Name)
 }
 
 // rsyslog is an rsyslogd that is to be started.

@@ -335,7 +335,7 @@ func TestReceiverSpeaksNonsense(t *testing.T) {
 		`the receiver answered a message with "2000 OK"`:         "2 rsp 7 2000 OK\n",
 		`the receiver answered a message with ""`:                "2 rsp 0\n",
 		"the receiver refused a message: 500 caf\ufffd":          "2 rsp 8 500 caf\xe9\n",
-		"session is over: the receiver said that it closes it":   "0 serverclose 0\n",
+		"session is over: the receiver ended it":                 "0 serverclose 0\n",
 		"the receiver refused a message: 503":                    "2 rsp 3 503\n",
 		"the receiver refused a message: 500 " + longWords[:196]: fmt.Sprintf("2 rsp %d 500 %s\n", 4+len(longWords), longWords),
 	} {

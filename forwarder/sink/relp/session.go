@@ -276,7 +276,7 @@ func (s *session) settle(ctx context.Context) {
 var (
 	errClosed = fmt.Errorf("%w: it was closed", sink.ErrSession)
 	errLeft   = fmt.Errorf("%w: the receiver closed the connection", sink.ErrSession)
-	errTold   = fmt.Errorf("%w: the receiver said that it closes it", sink.ErrSession)
+	errTold   = fmt.Errorf("%w: the receiver ended it", sink.ErrSession)
 )
 
 // read takes the answers until the session is over.

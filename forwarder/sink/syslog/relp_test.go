@@ -13,6 +13,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/framing"
+	"github.com/siemfwd/siemfwd/forwarder/peertest"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
 )
 
@@ -121,4 +122,27 @@ func TestRELP(t *testing.T) {
 	require.NoError(t, err)
 	defer s.Close()
 	require.EqualError(t, s.Send(t.Context(), items("a")), "connect to "+c.Address+": no answer within 50ms")
+}
+
+// rsyslog's TLS is that of GnuTLS; each side asks for the other's certificate.
+func TestRELPRsyslogOverTLS(t *testing.T) {
+	dir := t.TempDir()
+	_, receiver, receiverKey := issue(t, dir, "rsyslog.example.net")
+	_, own, ownKey := issue(t, dir, "siemfwd.example.net")
+	peer := peertest.Rsyslog(t, peertest.Receiver{Transport: peertest.RELP,
+		TLS: &peertest.TLS{CA: own, Cert: receiver, Key: receiverKey, Name: "siemfwd.example.net"}})
+	c := config("relp+tls://" + peer.Addr)
+	c.TLS = TLS{CA: receiver, Cert: own, Key: ownKey}
+	s, err := newSink(&c, component.Env{})
+	require.NoError(t, err)
+	var want []string
+	for i := range 50 {
+		texts := batch(100*i, 100)
+		require.NoError(t, s.Send(t.Context(), items(texts...)))
+		want = append(want, texts...)
+	}
+	s.(sink.Confirmer).Settle(t.Context())
+	require.EqualValues(t, len(want), s.(sink.Confirmer).Progress().Before)
+	require.NoError(t, s.Close())
+	require.Equal(t, want, peer.Lines())
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,26 @@ func TestRELPRsyslog(t *testing.T) {
 	for i := range want { // not all at once: the difference would fill the screen
 		require.Equal(t, want[i], got[i])
 	}
+	peer.Stop()
+	require.Zero(t, r.lines.count("WARN"), r.lines.String())
+}
+
+// rsyslog's TLS is that of GnuTLS; each side asks for the other's certificate.
+func TestRELPRsyslogOverTLS(t *testing.T) {
+	dir := t.TempDir()
+	ca := newAuthority(t, dir)
+	file := func(name string) string { return filepath.Join(dir, name) }
+	ca.issue(t, file("a.crt"), file("a.key"), "siemfwd.example.net")
+	ca.issue(t, file("b.crt"), file("b.key"), "rsyslog.example.net")
+	c := config("relp+tls://127.0.0.1:0")
+	c.TLS = TLS{Cert: file("a.crt"), Key: file("a.key"), ClientCA: ca.file}
+	r := start(t, c, newSpool())
+	_, at, _ := strings.Cut(r.Addrs()[0], "://")
+	peer := peertest.RsyslogTo(t, peertest.Sender{Transport: peertest.RELP, Layout: peertest.Verbatim, To: at,
+		TLS: &peertest.TLS{CA: ca.file, Cert: file("b.crt"), Key: file("b.key"), Name: "siemfwd.example.net"}})
+	want := relpTexts(5000)
+	peer.Send(want...)
+	require.Equal(t, want, texts(r.spool.wait(t, len(want))))
 	peer.Stop()
 	require.Zero(t, r.lines.count("WARN"), r.lines.String())
 }
