@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/siemfwd/siemfwd/parsers/beyondtrust"
 	"github.com/siemfwd/siemfwd/parsers/scanner"
 )
 
@@ -41,4 +42,48 @@ func TestAcceptedAnswersWithTheIDs(t *testing.T) {
 			assert.Len(t, r.refused, refused+map[bool]int{true: 1}[c.refused])
 		})
 	}
+}
+
+// Whatever a product's template made of its values, the answer is 200 and the event is
+// kept: the product may not send it again.
+func TestTemplatesAreTakenAsTheyCome(t *testing.T) {
+	const unescaped = `{"siemfwd":"epm/1","siemfwd_event":"jit_app_created","EventType":"URM_Native_Ticket_Created","RequestId":"5a1de3c4-0f57-4c55-a5a5-2a7f4f4b9d10","TicketNumber":"EPM000042","Timestamp":"20260301T101112Z","User":"CORP\bob","FilePathObjectId":"C:\temp\new\Setup "beta".exe","Reason":"Need it for "Project X", see ticket","siemfwd_end":"1"}`
+	const ok = `{"status":"ok"}`
+	utf16 := "\xff\xfe"
+	for _, c := range `{"RequestId":"7","User":"bob"}` {
+		utf16 += string([]byte{byte(c), 0})
+	}
+	r := start(t, NewHub(), beyondtrust.Vendor.Hook, nil)
+	for _, c := range []struct {
+		name, body string
+		headers    []string
+		status     int
+		answer     string
+		events     int
+	}{
+		{"unescaped", unescaped, nil, 200, ok, 1},
+		{"again", unescaped, nil, 200, ok, 0},
+		{"escaped", `{"RequestId":"1","Timestamp":"20260301T101112Z","User":"CORP\\bob","Reason":"a \"b\""}`, nil, 200, ok, 1},
+		{"empty unquoted", `{"RequestId":"2","Duration": ,"Timestamp":"20260301T101112Z"}`, nil, 200, ok, 1},
+		{"placeholder left unquoted", `{"RequestId":"3","Duration": %%Duration%%}`, nil, 200, ok, 1},
+		{"raw line feed", "{\"RequestId\":\"4\",\"Reason\":\"a\nb\"}", nil, 200, ok, 1},
+		{"form", `RequestId=5&EventType=URM_NATIVE_DECISION_UPDATE&Decision=Denied`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 200, ok, 1},
+		{"XML", `<a><RequestId>6</RequestId></a>`, []string{"Content-Type", "application/xml"}, 200, ok, 1},
+		{"UTF-16", utf16, nil, 200, ok, 1},
+		{"sample event", `{"RequestId":"%%RequestId%%","User":"%%User%%"}`, nil, 200, ok, 1},
+		{"nobody understands it", `hello`, nil, 200, ok, 1},
+		{"cut", unescaped[:150], nil, 200, ok, 1},
+		{"nothing", " \r\n", nil, 400, `{"error":"body is empty"}`, 0},
+		{"1 MiB and one", `{"RequestId":"8","Reason":"` + strings.Repeat("x", 1<<20-28) + `"}`, nil, 413, `{"error":"body is too long"}`, 0},
+		{"wrong credential", unescaped, []string{"Authorization", "Bearer nope"}, 401, "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := len(r.texts())
+			got := r.post(c.body, c.headers...)
+			assert.Equal(t, c.status, got.status)
+			assert.Equal(t, c.answer, got.body)
+			assert.Len(t, r.texts(), before+c.events)
+		})
+	}
+	assert.Equal(t, 405, r.do("GET", r.url, "").status)
 }
