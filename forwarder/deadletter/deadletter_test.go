@@ -17,6 +17,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
+	"github.com/siemfwd/siemfwd/forwarder/spool/faultfs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -287,4 +288,18 @@ func BenchmarkAdd(b *testing.B) {
 			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "letters/s")
 		})
 	}
+}
+
+// Letters are taken while something else has filled the disk: what waits for them could
+// not go on, and so not make room.
+func TestLettersOnAFullDisk(t *testing.T) {
+	fs := faultfs.New()
+	s, err := OpenOn(fs, "/dead", nil)
+	require.NoError(t, err)
+	defer s.Close()
+	fs.Room(fs.Used())
+	for i := range 100 {
+		require.NoError(t, s.Add(t.Context(), Letter{Source: "in", Sink: "out", Reason: "no", Raw: fmt.Appendf(nil, "%d %s", i, strings.Repeat("x", 60_000))}))
+	}
+	require.EqualValues(t, 100, s.Counts()[0].Letters)
 }
