@@ -63,6 +63,22 @@ func Look(dir string, files FS) (*View, error) {
 	if files == nil {
 		files = readOnly{}
 	}
+	const tries = 4
+	for n := 1; ; n++ {
+		v, err := look(dir, files)
+		if err != nil || n == tries || !v.overtaken() {
+			return v, err
+		}
+	}
+}
+
+// overtaken says that cursors are ahead of the log. It lost its end, or was changed while
+// it was listed.
+func (v *View) overtaken() bool {
+	return slices.ContainsFunc(v.Cursors, func(c CursorFile) bool { return max(c.Seen, c.Pos.Index) > v.Next() })
+}
+
+func look(dir string, files FS) (*View, error) {
 	v := &View{Dir: dir, fs: files}
 	// The cursors first: what they have seen is in segments that are listed later.
 	v.lookAtCursors()
