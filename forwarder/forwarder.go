@@ -55,7 +55,8 @@ type Forwarder struct {
 	sinks   []*sinkState
 	lanes   []*lane
 	trails  []*trail.Trail // of the lanes
-	closers []io.Closer    // in the order of opening
+	jobs    jobs
+	closers []io.Closer // in the order of opening
 }
 
 // New opens what the configuration names: the state folder, a spool per source, the
@@ -284,6 +285,7 @@ func (f *Forwarder) Run(ctx context.Context, ready func()) error {
 	}
 	defer web()
 	defer f.keepTrails()()
+	f.jobs.begin(laneCtx, ctx)
 
 	var lanes, sources sync.WaitGroup
 	for _, l := range f.lanes {
@@ -305,6 +307,7 @@ func (f *Forwarder) Run(ctx context.Context, ready func()) error {
 	defer grace.Stop()
 	sources.Wait()
 	lanes.Wait()
+	f.jobs.wait()
 	f.log.Info("stopped")
 	return failed
 }

@@ -26,7 +26,8 @@ func (f *Forwarder) Snapshot() telemetry.Snapshot {
 	}
 	for _, l := range st.Lanes {
 		snap.Lanes = append(snap.Lanes, telemetry.Lane{Source: l.Source, Sink: l.Sink, Delivered: l.Delivered, Filtered: l.Filtered,
-			Dead: l.Dead, Expired: l.Expired, Waiting: l.Waiting, Unconfirmed: l.Unconfirmed, Oldest: l.Oldest})
+			Dead: l.Dead, Expired: l.Expired, Waiting: l.Waiting, Unconfirmed: l.Unconfirmed, Oldest: l.Oldest,
+			Replayed: l.Replayed})
 	}
 	return snap
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/siemfwd/siemfwd/formatters"
@@ -56,6 +57,8 @@ type lane struct {
 	skipped spool.Skipped // that was logged
 	flight  *flight       // what is sent and not confirmed; nil: the sink's Send is its answer
 	gate    gate          // for those who want to hold the lane
+
+	replayed atomic.Uint64 // events that replays sent beside it, since the start
 
 	mu          sync.Mutex
 	tally       tally

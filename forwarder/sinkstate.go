@@ -155,6 +155,28 @@ func (s *sinkState) leave(ctx context.Context) {
 	<-s.settled
 }
 
+// join adds a lane beside those there are; false when they have sent their last.
+func (s *sinkState) join() bool {
+	for s.confirmer != nil {
+		n := s.lanes.Load()
+		if n == 0 {
+			return false
+		}
+		if s.lanes.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return true
+}
+
+// quit takes back a join, and waits for no other lane.
+func (s *sinkState) quit(ctx context.Context) {
+	if s.lanes.Add(-1) == 0 {
+		s.confirmer.Settle(ctx)
+		close(s.settled)
+	}
+}
+
 // quietFor is how long refused events are counted before one is logged again.
 const quietFor = time.Minute
 

@@ -35,7 +35,8 @@ func (f *Forwarder) sourceStatus(s *sourceState, st *control.Status) control.Sou
 		_, oldest := l.reader.Waiting()
 		next = append(next, a.next)
 		st.Lanes = append(st.Lanes, control.Lane{Source: s.name, Sink: l.sink.name,
-			Delivered: a.delivered, Filtered: a.filtered, Dead: a.dead, Expired: a.expired, Waiting: a.waiting, Unconfirmed: a.unconfirmed, Oldest: oldest})
+			Delivered: a.delivered, Filtered: a.filtered, Dead: a.dead, Expired: a.expired, Waiting: a.waiting, Unconfirmed: a.unconfirmed, Oldest: oldest,
+			Replayed: l.replayed.Load()})
 	}
 	spooled := s.spool.Stats()
 	received := spooled.Synced - s.base + spooled.Dropped

@@ -121,7 +121,7 @@ Exit status: 0 done · 1 failed · 2 wrong usage · 3 problems in the configurat
 		runCommand(a), demoCommand(a), checkCommand(a), explainCommand(a), sendCommand(a), simulateCommand(a),
 		statusCommand(a), backfillCommand(a), listCommand(a), docCommand(a), scannerCommand(a), versionCommand(a),
 		initCommand(a), testCommand(a), configCommand(a), schemaCommand(a), manCommand(a),
-		queueCommand(a), deadCommand(a), tapCommand(a), traceCommand(a),
+		queueCommand(a), deadCommand(a), tapCommand(a), traceCommand(a), replayCommand(a),
 	)
 	for _, c := range root.Commands() {
 		args := c.Args

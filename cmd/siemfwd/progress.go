@@ -15,6 +15,7 @@ type progress struct {
 	quiet  bool
 	name   string // begins each line where it is no terminal
 	began  time.Time
+	from   float64 // the share that was done before it began
 	tenth  int
 	drawn  time.Time
 }
@@ -30,8 +31,8 @@ func (p *progress) draw(share float64, words string, now time.Time) {
 	}
 	share = min(1, max(0, share))
 	line := fmt.Sprintf("%3.0f %%  %s", 100*share, words)
-	if share > 0 && share < 1 {
-		left := time.Duration(float64(now.Sub(p.began)) * (1 - share) / share)
+	if share > p.from && share < 1 {
+		left := time.Duration(float64(now.Sub(p.began)) * (1 - share) / (share - p.from))
 		line += "  " + ago(left) + " to go"
 	}
 	switch {

@@ -175,6 +175,7 @@ func accounting(st control.Status) string {
 		sum.Dead += l.Dead
 		sum.Expired += l.Expired
 		sum.Waiting += l.Waiting
+		sum.Replayed += l.Replayed
 		if b := l.Balance(); b != 0 {
 			off = append(off, fmt.Sprintf("%s to %s: %+d", l.Source, l.Sink, b))
 		}
@@ -184,7 +185,11 @@ func accounting(st control.Status) string {
 	if len(off) > 0 {
 		return line + "\nDOES NOT ADD UP: " + strings.Join(off, ", ") + " (please report this)"
 	}
-	return line + ": everything is accounted for, per source and sink"
+	line += ": everything is accounted for, per source and sink"
+	if sum.Replayed > 0 {
+		line += "\nbeside these, " + count(sum.Replayed) + " stored events were sent again by replays"
+	}
+	return line
 }
 
 // count prints a number with commas between thousands.

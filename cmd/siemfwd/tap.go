@@ -127,14 +127,20 @@ func (t *tapper) formats() error {
 			return usage("--as %s: %v, or record", t.ask.As, err)
 		}
 	}
-	if t.ask.When != "" {
-		if _, err := when.Parse(t.ask.When); err != nil {
-			hint := "a condition is FIELD OPERATOR VALUE, such as severity >= high"
-			if bad := new(when.Error); errors.As(err, &bad) && bad.Hint != "" {
-				hint = bad.Hint
-			}
-			return usage("--when %s: %v; %s", t.ask.When, err, hint)
+	return checkWhen(t.ask.When)
+}
+
+// checkWhen tells what is wrong with a condition on the command line; "" is none.
+func checkWhen(text string) error {
+	if text == "" {
+		return nil
+	}
+	if _, err := when.Parse(text); err != nil {
+		hint := "a condition is FIELD OPERATOR VALUE, such as severity >= high"
+		if bad := new(when.Error); errors.As(err, &bad) && bad.Hint != "" {
+			hint = bad.Hint
 		}
+		return usage("--when %s: %v; %s", text, err, hint)
 	}
 	return nil
 }

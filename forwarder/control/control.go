@@ -90,6 +90,14 @@ func Listen(path string, log *slog.Logger, s Service) (*Server, error) {
 	if t, ok := s.(Tracer); ok {
 		mux.HandleFunc("POST /trace", serveStream(t.Trace, lastTraced))
 	}
+	if r, ok := s.(Replayer); ok {
+		mux.HandleFunc("POST /replay", serveStream(r.Replay, func(err error) Replayed {
+			if err != nil {
+				return Replayed{Error: err.Error()}
+			}
+			return Replayed{Done: true}
+		}))
+	}
 	ctx, end := context.WithCancel(context.Background())
 	srv := &Server{path: path, done: make(chan struct{}), end: end,
 		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}

@@ -54,6 +54,9 @@ type Lane struct {
 	Waiting   uint64 `json:"waiting"`
 	// Unconfirmed is how many of those waiting were sent and are not confirmed by the receiver.
 	Unconfirmed uint64 `json:"unconfirmed,omitempty"`
+	// Replayed is how many stored events replays sent again, since the start. They are in
+	// none of the other numbers.
+	Replayed uint64 `json:"replayed,omitempty"`
 	// Oldest is the receive time of the oldest waiting event; zero when none waits.
 	Oldest time.Time `json:"oldest,omitzero"`
 }

@@ -60,6 +60,7 @@ type Lane struct {
 	Waiting                            uint64
 	Unconfirmed                        uint64    // of those waiting: sent, and not confirmed by the receiver
 	Oldest                             time.Time // receive time of the oldest that waits; zero when none does
+	Replayed                           uint64    // sent again by replays; in none of the others
 }
 
 // Registry holds the metrics of one forwarder. Several may live in one process.
@@ -122,6 +123,7 @@ var (
 	descPosition   = desc("siemfwd_source_position_seconds", "Up to when a source has read, in Unix time.", "source")
 	descWaiting    = desc("siemfwd_waiting_events", "Events on disk that a sink has still to get.", "source", "sink")
 	descSent       = desc("siemfwd_unconfirmed_events", "Waiting events that were sent and that the receiver has not confirmed.", "source", "sink")
+	descReplayed   = desc("siemfwd_replayed_events_total", "Stored events that replays sent again. They are in no stage of siemfwd_events_total.", "source", "sink")
 	descAge        = desc("siemfwd_waiting_seconds", "Age of the oldest event that a sink has still to get.", "source", "sink")
 	descDead       = desc("siemfwd_dead_letter_bytes", "Size of what receivers refused, kept on disk until somebody has looked at it.")
 	descDropped    = desc("siemfwd_dead_letters_dropped_total", "Bodies no event could be made of that gave way to newer ones.")
@@ -130,7 +132,7 @@ var (
 
 // Describe sends every metric a scrape may hold.
 func (snapshots) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descBuild, descReload, descEvents, descDuplicates, descWarnings, descSpool, descDamaged, descPosition, descWaiting, descSent, descAge, descDead, descDropped, descUp} {
+	for _, d := range []*prometheus.Desc{descBuild, descReload, descEvents, descDuplicates, descWarnings, descSpool, descDamaged, descPosition, descWaiting, descSent, descReplayed, descAge, descDead, descDropped, descUp} {
 		ch <- d
 	}
 }
@@ -198,6 +200,7 @@ func (e emitter) lane(l *Lane, now time.Time) {
 	e.counter(descEvents, l.Expired, "expired", l.Source, l.Sink)
 	e.gauge(descWaiting, float64(l.Waiting), l.Source, l.Sink)
 	e.gauge(descSent, float64(l.Unconfirmed), l.Source, l.Sink)
+	e.counter(descReplayed, l.Replayed, l.Source, l.Sink)
 	age := 0.0
 	if !l.Oldest.IsZero() {
 		age = math.Max(0, now.Sub(l.Oldest).Seconds())
