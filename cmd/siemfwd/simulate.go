@@ -123,7 +123,7 @@ func (s *simulation) run(ctx context.Context) error {
 	o.Start = time.Now().Add(o.Skew - s.past)
 	o.For = s.past + ahead
 	o.Events = int(o.For.Seconds() * float64(pace.Limit()))
-	if err := s.openSenders(simulate.Sender{Every: time.Duration(float64(time.Second) / float64(pace.Limit())), Seed: s.seed, Faults: o.Faults}); err != nil {
+	if err := s.openSenders(simulate.Sender{Fresh: true, Every: time.Duration(float64(time.Second) / float64(pace.Limit())), Seed: s.seed, Faults: o.Faults}); err != nil {
 		return err
 	}
 	defer s.close()

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/siemfwd/siemfwd/forwarder/credential"
@@ -27,8 +28,10 @@ type Sender struct {
 	// Bodies are posted one after the other, and then again with other UUIDs, so that
 	// they are other events. There is at least one.
 	Bodies [][]byte
-	Every  time.Duration // from one delivery to the next
-	Seed   uint64
+	// Fresh moves the times in a body, all by the same, so that the newest is now.
+	Fresh bool
+	Every time.Duration // from one delivery to the next
+	Seed  uint64
 	// Faults are heeded as far as they concern a sender. Duplicates: a delivery is
 	// repeated; Cut: half of one is sent first; Impostors: one is sent first whose
 	// credential is wrong.
@@ -54,6 +57,9 @@ func (s *Sender) Run(ctx context.Context, done func(Delivery)) error {
 	for round := 0; ; round++ {
 		for _, body := range s.Bodies {
 			body = renamed(body, s.Seed, round)
+			if s.Fresh {
+				body = moved(body, time.Now())
+			}
 			times := 1
 			if draw.Float64() < s.Faults.Duplicates {
 				times = 2
@@ -156,4 +162,46 @@ func renamed(body []byte, seed uint64, round int) []byte {
 		h[6], h[8] = h[6]&0x0F|0x40, h[8]&0x3F|0x80
 		return fmt.Appendf(nil, "%x-%x-%x-%x-%x", h[:4], h[4:6], h[6:8], h[8:10], h[10:16])
 	})
+}
+
+// moments are times as the samples have them: RFC 3339 up to the seconds, the same
+// without signs, and seconds since 1970 with whatever digits behind.
+var moments = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d|\b\d{8}T\d{6}Z|"(?:time|timestamp)"\s*:\s*"?\d{10}`)
+
+// layouts are how times without an epoch are written.
+var layouts = [...]string{"2006-01-02T15:04:05", "20060102T150405Z"}
+
+// moved returns a body with its times moved so that the newest is now.
+func moved(body []byte, now time.Time) []byte {
+	var newest time.Time
+	for _, m := range moments.FindAll(body, -1) {
+		if t, _, ok := moment(m); ok && t.After(newest) {
+			newest = t
+		}
+	}
+	by := now.Sub(newest).Truncate(time.Second)
+	return moments.ReplaceAllFunc(body, func(m []byte) []byte {
+		t, layout, ok := moment(m)
+		switch t = t.Add(by); {
+		case !ok:
+			return m
+		case layout == "":
+			return strconv.AppendInt(bytes.Clone(m[:len(m)-10]), t.Unix(), 10)
+		}
+		return t.AppendFormat(nil, layout)
+	})
+}
+
+// moment reads a match of moments; its layout is "" for seconds since 1970.
+func moment(m []byte) (t time.Time, layout string, ok bool) {
+	for _, layout := range layouts {
+		if t, err := time.Parse(layout, string(m)); err == nil {
+			return t, layout, true
+		}
+	}
+	if len(m) < 10 {
+		return t, "", false
+	}
+	n, err := strconv.ParseInt(string(m[len(m)-10:]), 10, 64)
+	return time.Unix(n, 0).UTC(), "", err == nil
 }

@@ -221,6 +221,18 @@ func TestSenderWithCredentials(t *testing.T) {
 	}
 }
 
+func TestTimesAreMovedTogether(t *testing.T) {
+	now := time.Date(2027, 1, 2, 3, 4, 5, 600, time.UTC)
+	for in, want := range map[string]string{
+		`{"time":1767607200,"a":"2026-01-05T09:55:00.500000+00:00"}`:                             `{"time":1798859045,"a":"2027-01-02T02:59:05.500000+00:00"}`,
+		`{"timestamp":1768471205123456789,"start":"2026-01-15T09:55:00.000000000Z"}`:             `{"timestamp":1798859045123456789,"start":"2027-01-02T02:59:00.000000000Z"}`,
+		`{"Timestamp":"20260301T101112Z","StartTime":"20260301T101012Z","n":"00000000T999999Z"}`: `{"Timestamp":"20270102T030405Z","StartTime":"20270102T030305Z","n":"00000000T999999Z"}`,
+		`{"id":1767607200}`: `{"id":1767607200}`, ``: ``,
+	} {
+		assert.Equal(t, want, string(moved([]byte(in), now)))
+	}
+}
+
 func TestSender(t *testing.T) {
 	const id = "0b7c1c0e-5b7e-4f7e-9a55-0f3e7a1d2c11"
 	got := make(chan string, 100)
