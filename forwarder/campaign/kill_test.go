@@ -31,8 +31,8 @@ const killsOfABlock = 50
 // resend window of plain TCP, 1 MiB, holds some more of these.
 const mostBatch = 1024
 
-// TestKills kills the real program at random moments under load from all sides, while two of
-// its three sinks go up and down.
+// TestKills kills the real program at random moments under load from all sides, while all of
+// its sinks but a file go up and down.
 func TestKills(t *testing.T) {
 	c := begin(t, 1, 5, 1000)
 	k := newKills(t, c)
@@ -62,22 +62,23 @@ type kills struct {
 	api  *simulate.API
 	tcp  *server
 	relp *server
+	hec  *simulate.Splunk // a new one for each block, which is up and down as it likes
 	book *ledger
 	out  string // what the file sink writes
 	read int64  // of it
 
-	kills                  int
-	acked, polled, missing int
-	twice                  map[string]int // by sink, of what senders did not send again
-	lines                  atomic.Int64   // written to the plain TCP source
-	arrived                int            // of them
-	hookAt, tcpAt, relpAt  string
-	polledAlready          map[string]bool
+	kills                        int
+	acked, polled, missing       int
+	twice                        map[string]int // by sink, of what senders did not send again
+	lines                        atomic.Int64   // written to the plain TCP source
+	arrived                      int            // of them
+	hookAt, tcpAt, relpAt, hecAt string
+	polledAlready                map[string]bool
 }
 
 func (k *kills) String() string {
-	return fmt.Sprintf("%d acknowledged to webhooks and RELP and %d polled, %d missing at 3 sinks; sent again to file %d, TCP %d, RELP %d; of %d lines over plain TCP %d were lost with the process",
-		k.acked, k.polled, k.missing, k.twice["file"], k.twice["tcp"], k.twice["relp"], k.lines.Load(), int(k.lines.Load())-k.arrived)
+	return fmt.Sprintf("%d acknowledged to webhooks and RELP and %d polled, %d missing at 4 sinks; sent again to file %d, TCP %d, RELP %d, HEC %d; of %d lines over plain TCP %d were lost with the process",
+		k.acked, k.polled, k.missing, k.twice["file"], k.twice["tcp"], k.twice["relp"], k.twice["hec"], k.lines.Load(), int(k.lines.Load())-k.arrived)
 }
 
 func newKills(t *testing.T, c *run) *kills {
@@ -94,10 +95,12 @@ func newKills(t *testing.T, c *run) *kills {
 	k.relp = newServer(peertest.FreePort(t), func(c net.Conn) { serveRELP(c, k.book, "relp") })
 	t.Cleanup(k.tcp.down)
 	t.Cleanup(k.relp.down)
+	t.Cleanup(func() { _ = k.hec.Close() })
 	require.NoError(t, k.tcp.up())
 	require.NoError(t, k.relp.up())
 	port := func() string { return fmt.Sprintf("127.0.0.1:%d", peertest.FreePort(t)) }
-	k.hookAt, k.tcpAt, k.relpAt = port(), port(), port()
+	k.hookAt, k.tcpAt, k.relpAt, k.hecAt = port(), port(), port(), port()
+	k.newHEC()
 	dir := t.TempDir()
 	k.out = filepath.Join(dir, "out")
 	k.p = peertest.StartSiemfwd(t, []string{program(t)}, nil, dir, fmt.Sprintf(`shutdown_grace: 5s
@@ -111,7 +114,8 @@ sinks:
   file: {type: file, path: "%s", format: raw}
   tcp: {type: syslog, address: "tcp://%s", format: raw, header: none, framing: lf}
   relp: {type: syslog, address: "relp://%s", format: raw, header: none}
-`, k.hookAt, k.tcpAt, k.relpAt, api.URL, simulate.ClientID, simulate.Secret, k.out, k.tcp.address, k.relp.address))
+  hec: {type: splunk_hec, url: "http://%s", token: %s, ack: true, ack_timeout: 10s, format: raw, endpoint: raw}
+`, k.hookAt, k.tcpAt, k.relpAt, api.URL, simulate.ClientID, simulate.Secret, k.out, k.tcp.address, k.relp.address, k.hecAt, simulate.SplunkToken))
 	return k
 }
 
@@ -134,6 +138,7 @@ func (k *kills) block(draw *rand.Rand, n int) {
 				s.down()
 			}
 		}
+		k.hec.Behave(moods[draw.IntN(len(moods))])
 		pause(ctx, time.Duration(draw.IntN(500))*time.Millisecond)
 		k.p.Kill()
 		if draw.IntN(5) == 0 { // and once more before it has got anywhere
@@ -148,7 +153,37 @@ func (k *kills) block(draw *rand.Rand, n int) {
 	at.gone()
 	require.NoError(k.t, k.tcp.up())
 	require.NoError(k.t, k.relp.up())
+	k.hec.Behave(simulate.SplunkFaults{})
 	k.settle()
+	k.newHEC()
+}
+
+// moods are those of a HEC receiver.
+var moods = []simulate.SplunkFaults{
+	{}, {},
+	{Codes: map[int]float64{9: 1}}, // busy, which is as good as down
+	{Codes: map[int]float64{8: 0.2}, Lost: 0.1, Cut: 0.1, Restart: 0.1, AckLost: 0.2},
+}
+
+// newHEC begins with an empty one, between two blocks.
+func (k *kills) newHEC() {
+	if k.hec != nil {
+		require.NoError(k.t, k.hec.Close())
+	}
+	var err error
+	k.hec, err = simulate.StartSplunk(simulate.SplunkOptions{Listen: k.hecAt, Seed: uint64(number.Load()), Ack: true, AckAfter: 50 * time.Millisecond})
+	require.NoError(k.t, err)
+}
+
+// readHEC notes what is indexed.
+func (k *kills) readHEC() {
+	counts := map[string]int{}
+	for event, n := range k.hec.Counts() {
+		counts[idOf([]byte(event))] += n
+	}
+	k.book.mu.Lock()
+	defer k.book.mu.Unlock()
+	k.book.arrived["hec"] = counts
 }
 
 // settle waits until nothing moves any more and compares.
@@ -159,10 +194,10 @@ func (k *kills) settle() {
 			return false
 		}
 		k.readFile()
-		return k.book.awaited("file", "tcp", "relp") == 0 || time.Now().After(deadline)
+		k.readHEC()
+		return k.book.awaited(k.sinks()...) == 0 || time.Now().After(deadline)
 	})
-	k.readFile()
-	s, missing := k.book.sum("file", "tcp", "relp")
+	s, missing := k.book.sum(k.sinks()...)
 	assert.Zero(k.t, s.missing, "acknowledged and gone: %v", missing)
 	k.missing += s.missing
 	k.book.mu.Lock()
@@ -205,7 +240,7 @@ func (k *kills) finish() {
 	left := func() (n int) {
 		k.book.mu.Lock()
 		defer k.book.mu.Unlock()
-		for _, name := range []string{"file", "tcp", "relp"} {
+		for _, name := range k.sinks() {
 			for id := range want {
 				if !k.polledAlready[name+" "+id] && k.book.arrived[name][id] == 0 {
 					n++
@@ -217,6 +252,7 @@ func (k *kills) finish() {
 	deadline := time.Now().Add(patience)
 	k.p.Until(2*patience, "all polled events are there", func(st control.Status) bool {
 		k.readFile()
+		k.readHEC()
 		return idle(st) && (left() == 0 || time.Now().After(deadline))
 	})
 	k.p.Stop()
@@ -224,6 +260,8 @@ func (k *kills) finish() {
 	k.missing += left()
 	assert.Zero(k.t, left(), "polled events missing")
 }
+
+func (k *kills) sinks() []string { return []string{"file", "tcp", "relp", "hec"} }
 
 // readFile reads what the file sink has written since the last time.
 func (k *kills) readFile() {
