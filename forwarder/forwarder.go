@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/siemfwd/siemfwd/formatters"
@@ -46,6 +47,7 @@ type Forwarder struct {
 	log      *slog.Logger
 	started  time.Time
 	host     string
+	stopping atomic.Bool
 	httpAddr string // where metrics are served; "" until Run, and when they are not
 
 	kinds   []sourceKind
@@ -264,6 +266,7 @@ func (f *Forwarder) setBase(src *sourceState) {
 // with its error; one that fails later is started again and again. What is not delivered
 // stays on disk. Run closes the forwarder; it can run only once.
 func (f *Forwarder) Run(ctx context.Context, ready func()) error {
+	defer context.AfterFunc(ctx, func() { f.stopping.Store(true) })()
 	defer func() {
 		if err := f.close(); err != nil {
 			f.log.Error("closing", "err", err)
@@ -305,11 +308,41 @@ func (f *Forwarder) Run(ctx context.Context, ready func()) error {
 	f.log.Info("stopping", "grace", f.cfg.Grace.String())
 	grace := time.AfterFunc(f.cfg.Grace, stopLanes)
 	defer grace.Stop()
-	sources.Wait()
-	lanes.Wait()
+	end := time.Now().Add(f.cfg.Grace + afterGrace)
+	f.awaitEnd(&sources, end, "sources")
+	f.awaitEnd(&lanes, end, "sinks")
 	f.jobs.wait()
-	f.log.Info("stopped")
+	f.lastWords()
 	return failed
+}
+
+// afterGrace is how much longer than the grace a part may take to notice that it is over.
+const afterGrace = time.Second
+
+// awaitEnd waits until all of them have ended, but not for ever: what does not let go must
+// not keep a stop from ending. Everything acknowledged is on disk.
+func (f *Forwarder) awaitEnd(all *sync.WaitGroup, end time.Time, what string) {
+	done := make(chan struct{})
+	go func() { defer close(done); all.Wait() }()
+	over := time.NewTimer(time.Until(end))
+	defer over.Stop()
+	select {
+	case <-done:
+	case <-over.C:
+		f.log.Error("not all "+what+" have ended within the grace, going on without them", "grace", f.cfg.Grace.String())
+	}
+}
+
+// lastWords logs what is left for the next start, and whether the accounting adds up.
+func (f *Forwarder) lastWords() {
+	waiting := uint64(0)
+	for _, l := range f.Status().Lanes {
+		waiting += l.Waiting
+		if b := l.Balance(); b != 0 {
+			f.log.Error("accounting does not add up, please report this", "source", l.Source, "sink", l.Sink, "difference", b)
+		}
+	}
+	f.log.Info("stopped", "waiting", waiting)
 }
 
 // awaitSources waits until every source that listens does. One that fails before it has

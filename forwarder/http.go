@@ -35,6 +35,9 @@ func (f *Forwarder) Snapshot() telemetry.Snapshot {
 // ready tells whether every source reads and every spool takes events. A sink that is
 // down does not make the forwarder unready: its events wait on disk.
 func (f *Forwarder) ready() (ok bool, why string) {
+	if f.stopping.Load() {
+		return false, "stopping"
+	}
 	var bad []string
 	for _, s := range f.sources {
 		if now := s.current(); !now.up {

@@ -59,6 +59,7 @@ type lane struct {
 	gate    gate          // for those who want to hold the lane
 
 	replayed atomic.Uint64 // events that replays sent beside it, since the start
+	working  atomic.Int64  // since when it reads and renders the run, which waits for nobody; 0: it does not
 
 	mu          sync.Mutex
 	tally       tally
@@ -155,7 +156,9 @@ func (l *lane) fetch(stop context.Context) error {
 	}
 	l.noteSkipped()
 	l.passed, l.next, l.held = 0, 0, true
+	l.working.Store(time.Now().UnixNano())
 	l.render(&l.run)
+	l.working.Store(0)
 	return nil
 }
 

@@ -63,7 +63,7 @@ it in each format. Ends with the accounting line.`,
 			if a.output != "text" {
 				return usage("demo prints what a collector got, not objects; -o %s is not for it", a.output)
 			}
-			ctx, stop := signals(cmd.Context())
+			ctx, stop := a.signals(cmd.Context(), 0)
 			defer stop()
 			return d.play(ctx)
 		},

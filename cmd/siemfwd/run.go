@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,16 +33,20 @@ func runCommand(a *app) *cobra.Command {
 			if problems.Err() != nil {
 				return exit(exitConfig, nil)
 			}
-			ctx, stop := signals(cmd.Context())
+			ctx, stop := a.signals(cmd.Context(), cfg.Grace)
 			defer stop()
 			f, err := forwarder.New(cfg, forwarder.Options{Log: log, Version: buildVersion()})
 			if err != nil {
 				return err
 			}
 			log.Info("starting", "version", buildVersion(), "config", a.config, "state", cfg.State, "has", summary(cfg))
+			if n := limitMemory(); n > 0 {
+				log.Info("memory is limited by the control group", "limit_mib", n>>20)
+			}
 			return f.Run(ctx, func() {
 				log.Info("ready")
-				telemetry.NotifyReady(summary(cfg))
+				_ = telemetry.NotifyReady(summary(cfg))
+				go a.watchdog(cmd.Context(), f, log)
 			})
 		},
 	}
@@ -49,21 +55,29 @@ func runCommand(a *app) *cobra.Command {
 	return cmd
 }
 
+// watchdog tells the service manager that the forwarder works, as long as it does.
+func (a *app) watchdog(ctx context.Context, f *forwarder.Forwarder, log *slog.Logger) {
+	if err := telemetry.Watchdog(ctx, f.Alive); err != nil {
+		log.Warn("watchdog of the service manager", "err", err)
+	}
+}
+
 // signals returns a context that ends at the first SIGINT or SIGTERM. A second one
 // ends the process at once: everything acknowledged is on disk by then.
-func signals(ctx context.Context) (context.Context, context.CancelFunc) {
+func (a *app) signals(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		select {
 		case <-ch:
-			telemetry.NotifyStopping()
+			_ = telemetry.NotifyStopping(grace + 10*time.Second)
 			cancel()
 		case <-ctx.Done():
 			return
 		}
 		<-ch
+		fmt.Fprintln(a.err, "siemfwd: stopped at once; what was acknowledged is on disk and goes out after the next start")
 		os.Exit(exitFailed)
 	}()
 	return ctx, func() { signal.Stop(ch); cancel() }

@@ -74,7 +74,7 @@ with what that one asks for:
 ` + badWords() + `  all            all of these, with Retry-After`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signals(cmd.Context())
+			ctx, stop := a.signals(cmd.Context(), 0)
 			defer stop()
 			return s.run(ctx)
 		},

@@ -91,6 +91,13 @@ func (p *Siemfwd) Stop() {
 	}
 }
 
+// Wait waits until the process has ended and returns its exit status; -1 when a signal
+// ended it.
+func (p *Siemfwd) Wait() int {
+	_ = p.cmd.Wait()
+	return p.cmd.ProcessState.ExitCode()
+}
+
 // PID is the number of the process.
 func (p *Siemfwd) PID() int { return p.cmd.Process.Pid }
 

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,8 +23,10 @@ func NotifyReloading() error {
 	return notify(daemon.SdNotifyReloading, strings.TrimSuffix(daemon.SdNotifyMonotonicUsec(), "\n"))
 }
 
-// NotifyStopping says that the daemon shuts down.
-func NotifyStopping() error { return notify(daemon.SdNotifyStopping) }
+// NotifyStopping says that the daemon shuts down, and may take that long.
+func NotifyStopping(within time.Duration) error {
+	return notify(daemon.SdNotifyStopping, "EXTEND_TIMEOUT_USEC="+strconv.FormatInt(within.Microseconds(), 10))
+}
 
 // NotifyStatus changes the status line.
 func NotifyStatus(status string) error { return notify("STATUS=" + line(status)) }

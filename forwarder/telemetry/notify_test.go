@@ -38,8 +38,8 @@ func TestNotify(t *testing.T) {
 	assert.Regexp(t, `^RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]*$`, next())
 	require.NoError(t, NotifyStatus("sink down\nMAINPID=1\r"))
 	assert.Equal(t, "STATUS=sink down MAINPID=1 ", next())
-	require.NoError(t, NotifyStopping())
-	assert.Equal(t, "STOPPING=1", next())
+	require.NoError(t, NotifyStopping(30*time.Second))
+	assert.Equal(t, "STOPPING=1\nEXTEND_TIMEOUT_USEC=30000000", next())
 }
 
 func TestNotifyWithoutManager(t *testing.T) {
