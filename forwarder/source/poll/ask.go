@@ -101,6 +101,9 @@ func (s *Source) again(ctx context.Context, t *tries, gen uint64, err error) (pa
 	case errors.As(err, &denied), errors.As(err, &bad), errors.As(err, &unusable), t.failed == len(retries):
 		return 0, s.unwell(err)
 	}
+	if errors.As(err, &login) { // which is tried so seldom that nobody would know why nothing comes
+		s.say("login", "the API cannot be logged in to and is tried again: "+login.err.Error())
+	}
 	pause = retries[t.failed]
 	t.failed++
 	return pause + time.Duration(float64(pause)*(s.client.spread()-0.5)*2/5), nil
@@ -129,6 +132,7 @@ func (s *Source) worked() {
 	if s.client.gate.left() == 0 {
 		s.say("throttled", "")
 	}
+	s.say("login", "")
 	skew := s.client.clock.skew()
 	switch {
 	case skew > clockOff:

@@ -84,6 +84,29 @@ func TestTwoDaysOfShortTokens(t *testing.T) {
 	})
 }
 
+// A login that fails is said at once: the next is half a minute away.
+func TestALoginThatFailsIsSaid(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		api, broken := &vendorAPI{steps: 1}, 0
+		api.fault = func(_ int, c call, w http.ResponseWriter, _ *http.Request) bool {
+			if strings.HasPrefix(c.kind, "login") && broken < 2 {
+				broken++
+				http.Error(w, "sorry", http.StatusBadGateway)
+				return true
+			}
+			return false
+		}
+		b := setUp(t, api, nil)
+		b.start()
+		pass(10 * time.Second)
+		assert.Equal(t, 1, strings.Count(b.said.String(), "cannot be logged in to and is tried again: 502"), b.said.String())
+		pass(2 * time.Minute)
+		assert.Equal(t, 1, strings.Count(b.said.String(), "\n"), "once for both")
+		assert.Empty(t, b.failures())
+		b.end()
+	})
+}
+
 // A refused token is replaced once, and the request repeated; a second refusal is
 // reported, and the next login waits.
 func TestRefusedTokens(t *testing.T) {
