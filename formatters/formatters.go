@@ -2,6 +2,7 @@
 package formatters
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -62,7 +63,12 @@ type Options struct {
 	// MaxSize bounds the event in octets, header included; 0 means no bound. Text is
 	// cut at its end, cef loses pairs, json loses raw and fields.
 	MaxSize int
-	Zone    *time.Location // of rfc3164 timestamps; nil is UTC
+	// Refuse makes an event over MaxSize fail with ErrTooLong instead of being shortened.
+	Refuse bool
+	Zone   *time.Location // of rfc3164 timestamps; nil is UTC
+	// TimeDigits are the fraction digits of rfc5424 timestamps, 0 to 6; nil is 3, and for a
+	// message that is passed on as many as it came with.
+	TimeDigits *int
 	// Version is that of the format, where it has several: cef 0 (default) or 1, leef 2.0
 	// (default) or 1.0, ocsf 1.1 to 1.8 (1.4 by default).
 	Version string
@@ -165,12 +171,7 @@ func Names() []Info {
 func New(name string, o Options) (Formatter, error) {
 	for i := range table {
 		if table[i].Name == name {
-			o = withDefaults(o)
-			f, err := build(&table[i], o)
-			if err != nil || o.HEC == nil {
-				return f, err
-			}
-			return envelope(&table[i], f, o)
+			return whole(&table[i], withDefaults(o))
 		}
 	}
 	names := make([]string, len(table))
@@ -178,6 +179,29 @@ func New(name string, o Options) (Formatter, error) {
 		names[i] = table[i].Name
 	}
 	return nil, fmt.Errorf("format %q: unknown, want one of %s", name, strings.Join(names, ", "))
+}
+
+// ErrTooLong is the answer for an event over the largest size, where it is not to be
+// shortened.
+var ErrTooLong = errors.New("longer than max_size, and overflow is dead_letter")
+
+// whole builds a format with what stands around it.
+func whole(t *format, o Options) (Formatter, error) {
+	limit := o.MaxSize
+	if o.Refuse && limit > 0 {
+		o.MaxSize = 0
+	}
+	f, err := build(t, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Refuse && limit > 0 {
+		f = strict{f, limit}
+	}
+	if o.HEC == nil {
+		return f, nil
+	}
+	return envelope(t, f, o)
 }
 
 // numbers is how numbers stand in JSON: Splunk holds them as doubles.
@@ -294,7 +318,7 @@ func newLEEF(o Options, _ bool) (body, error) {
 func new5424(o Options) (*rfc5424.Formatter, error) {
 	return rfc5424.New(rfc5424.Options{
 		Facility: o.Facility, Host: o.Host, FixedHost: o.FixedHost,
-		App: o.App, SDID: o.SDID, Multiline: o.Multiline, Max: o.MaxSize,
+		App: o.App, SDID: o.SDID, Multiline: o.Multiline, Max: o.MaxSize, Digits: o.TimeDigits,
 	})
 }
 

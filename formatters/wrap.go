@@ -76,3 +76,19 @@ func (f mapped) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, erro
 	defer f.plan.Restore(r, &old)
 	return f.body.AppendMax(dst, r, limit)
 }
+
+// strict is a format whose events are not shortened.
+type strict struct {
+	inner Formatter
+	max   int
+}
+
+// Append appends the event, or fails.
+func (f strict) Append(dst []byte, r *record.Record) ([]byte, error) {
+	base := len(dst)
+	dst, err := f.inner.Append(dst, r)
+	if err == nil && len(dst)-base > f.max {
+		return dst[:base], ErrTooLong
+	}
+	return dst, err
+}

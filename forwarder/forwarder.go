@@ -215,7 +215,7 @@ func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source,
 	for _, l := range f.lanes {
 		first = first && l.source != src
 	}
-	l := &lane{source: src, sink: snk, reader: reader, vendor: vendor, format: format, filter: filter, zone: sc.Timezone,
+	l := &lane{source: src, sink: snk, reader: reader, vendor: vendor, format: format, meter: f.metrics.Meter(kc.Name), filter: filter, zone: sc.Timezone,
 		keyed: kind.keyed, first: first, log: f.log.With("source", sc.Name, "sink", kc.Name),
 		wait: backoff{first: 250 * time.Millisecond, most: 30 * time.Second}}
 	if snk.lanes.Add(1); snk.confirmer != nil {
@@ -226,22 +226,6 @@ func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source,
 	f.lanes = append(f.lanes, l)
 	f.openTrail(l, fresh)
 	return nil
-}
-
-// formatOptions turns a sink's common keys into what a formatter is made with.
-func formatOptions(c *config.Sink, host string) formatters.Options {
-	header := c.Header
-	for _, f := range formatters.Names() {
-		if f.Name == c.Format && !f.Headed {
-			header = "" // the format is a header itself, or goes out as it came
-		}
-	}
-	o := formatters.Options{Header: header, Facility: c.Facility, Host: host, FixedHost: c.Host, SDID: c.SDID,
-		App: "siemfwd", Raw: c.Raw, MaxSize: int(c.MaxSize)}
-	if k, err := findSink(c.Type); err == nil && k.envelope != nil {
-		o.HEC = k.envelope(c.Config)
-	}
-	return o
 }
 
 // setBase lets the count of received events begin with what the source's slowest lane

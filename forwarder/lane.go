@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/siemfwd/siemfwd/formatters"
+	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
@@ -32,6 +33,7 @@ type lane struct {
 	reader laneReader
 	vendor kit.Vendor
 	format formatters.Formatter
+	meter  component.Meter // the sink's
 	filter when.Filter
 	zone   *time.Location
 	keyed  bool   // the sink wants Item.Key
@@ -172,11 +174,16 @@ func (l *lane) render(run *spool.Run) {
 			l.buried = append(l.buried, burial{entry: i, done: true})
 			continue
 		}
+		fresh := e.Index >= l.seen
 		if !l.read(e) {
 			continue
 		}
 		from := len(l.out)
 		out, err := l.format.Append(l.out, &l.rec)
+		if errors.Is(err, formatters.ErrTooLong) {
+			l.buried = append(l.buried, burial{entry: i, why: err})
+			continue
+		}
 		if err != nil {
 			l.rec.Reset()
 			l.unreadable(e, fmt.Errorf("render: %w", err))
@@ -186,6 +193,9 @@ func (l *lane) render(run *spool.Run) {
 			}
 		}
 		l.out = out
+		if l.rec.Shortened > 0 && fresh {
+			l.meter.Add("shortened_events", 1)
+		}
 		s := span{from: from, to: len(l.out), entry: i, when: l.rec.When()}
 		if l.keyed {
 			s.keyFrom = len(l.out)

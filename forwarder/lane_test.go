@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/siemfwd/siemfwd/formatters"
+	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
@@ -32,7 +33,7 @@ func renderer(t testing.TB, vendor, format, header string, raws ...string) (*lan
 	require.True(t, ok)
 	f, err := formatters.New(format, formatters.Options{Header: header, Facility: 16, Host: "siemfwd-host", SDID: "siemfwd@32473", App: "siemfwd"})
 	require.NoError(t, err)
-	l := &lane{source: &sourceState{intake: &intake{name: "casb", warnings: map[string]uint64{}}}, vendor: v, format: f,
+	l := &lane{source: &sourceState{intake: &intake{name: "casb", warnings: map[string]uint64{}}}, vendor: v, format: f, meter: component.NoMeter{},
 		log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	run := &spool.Run{}
 	for i := range 64 {
@@ -43,7 +44,7 @@ func renderer(t testing.TB, vendor, format, header string, raws ...string) (*lan
 }
 
 func TestALaneAllocatesNothingPerEvent(t *testing.T) {
-	for _, format := range []string{"cef", "json"} {
+	for _, format := range []string{"cef", "leef", "json", "ecs", "ocsf"} {
 		l, run := renderer(t, "skyhigh", format, "rfc5424", anomaly, audit)
 		l.render(run)
 		require.Len(t, l.items, 64)
@@ -51,6 +52,35 @@ func TestALaneAllocatesNothingPerEvent(t *testing.T) {
 		assert.Contains(t, string(l.items[1].Payload), "AUD-2014")
 		assert.Zero(t, testing.AllocsPerRun(50, func() { l.render(run) }), format)
 	}
+}
+
+// counter counts what is metered.
+type counter map[string]uint64
+
+func (c counter) Add(name string, n uint64)  { c[name] += n }
+func (c counter) Set(name string, v float64) {}
+
+func TestWhatIsTooLongIsShortenedOrADeadLetter(t *testing.T) {
+	l, run := renderer(t, "skyhigh", "cef", "", anomaly, "<14>short")
+	f, err := formatters.New("cef", formatters.Options{MaxSize: 600})
+	require.NoError(t, err)
+	count := counter{}
+	l.format, l.meter = f, count
+	l.render(run)
+	assert.Len(t, l.items, 64)
+	assert.Contains(t, string(l.items[0].Payload), " adTruncated=true")
+	assert.LessOrEqual(t, len(l.items[0].Payload), 600)
+	assert.Equal(t, counter{"shortened_events": 32}, count)
+	l.render(run)
+	assert.Equal(t, counter{"shortened_events": 32}, count, "an event that is sent again is no other event")
+
+	if l.format, err = formatters.New("cef", formatters.Options{MaxSize: 600, Refuse: true}); err != nil {
+		t.Fatal(err)
+	}
+	l.render(run)
+	assert.Len(t, l.items, 32)
+	require.Len(t, l.buried, 32)
+	assert.ErrorIs(t, l.buried[0].why, formatters.ErrTooLong)
 }
 
 func BenchmarkLane(b *testing.B) {

@@ -21,7 +21,7 @@ const (
 // The problems are all there are, not the first. The configuration can be used when
 // problems.Err() is nil.
 func Load(path string, secrets Secrets) (*config.Config, config.Problems) {
-	return config.Load(path, Kinds(), config.Options{Secrets: secrets, Condition: checkCondition})
+	return config.Load(path, Kinds(), config.Options{Secrets: secrets, Condition: checkCondition, Sink: checkSink})
 }
 
 // checkCondition holds a condition's text against the condition language.

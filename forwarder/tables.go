@@ -46,6 +46,8 @@ type sinkKind struct {
 	// envelope is what stands around the events that the sink's configuration asks for in
 	// envelopes of Splunk's HEC; nil, or returning nil: they stand alone.
 	envelope func(cfg any) *formatters.HEC
+	// lineFeeds reports whether an event may hold line feeds; nil: it may not.
+	lineFeeds func(cfg any) bool
 }
 
 // sourceKinds is the table of ways in: one line each. Sources that share something (the
@@ -74,9 +76,11 @@ func sourceKinds() []sourceKind {
 // sinkKinds is the table of ways out: one line each.
 func sinkKinds() []sinkKind {
 	return []sinkKind{
-		{Spec: sinksyslog.Spec(), format: "rfc5424", header: "rfc5424"},
+		{Spec: sinksyslog.Spec(), format: "rfc5424", header: "rfc5424",
+			lineFeeds: func(cfg any) bool { return cfg.(*sinksyslog.Config).TakesLineFeeds() }},
 		{Spec: sinkfile.Spec(), format: "json", header: "none"},
-		{Spec: splunkhec.Spec(), format: "json", header: "none", envelope: hecEnvelope},
+		{Spec: splunkhec.Spec(), format: "json", header: "none", envelope: hecEnvelope,
+			lineFeeds: func(cfg any) bool { return hecEnvelope(cfg) != nil }},
 		{Spec: stdout.Spec(), format: "json", header: "none"},
 	}
 }
@@ -111,6 +115,7 @@ func Kinds() config.Kinds {
 	for _, f := range formatters.Names() {
 		k.Formats = append(k.Formats, f.Name)
 	}
+	k.Profiles = Profiles()
 	return k
 }
 

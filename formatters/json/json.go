@@ -27,6 +27,7 @@ func (f Formatter) Append(dst []byte, r *record.Record) ([]byte, error) {
 	dst = appendFacts(dst, r, f.Numbers)
 	dst = appendFields(dst, r, f.Numbers)
 	dst = appendWarnings(dst, r, "")
+	r.Shortened = 0
 	return f.appendRaw(dst, r), nil
 }
 
@@ -40,6 +41,7 @@ func (f Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, e
 	if len(dst)-base <= limit {
 		return dst, nil
 	}
+	r.Shortened = 1
 	if f.Raw && len(r.Raw) > 0 {
 		dst = appendFacts(appendHead(dst[:base], r), r, f.Numbers)
 		dst = append(appendWarnings(appendFields(dst, r, f.Numbers), r, "truncated:raw"), '}')
@@ -50,6 +52,7 @@ func (f Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, e
 	dst = appendFacts(appendHead(dst[:base], r), r, f.Numbers)
 	dst = append(appendWarnings(dst, r, "truncated:fields"), '}')
 	if len(dst)-base > limit {
+		r.Shortened = 0
 		return dst[:base], errNoRoom
 	}
 	return dst, nil

@@ -26,6 +26,15 @@ func (f Formatter) Append(dst []byte, r *record.Record) ([]byte, error) {
 
 // AppendMax appends r and cuts its end to at most limit octets. It never fails.
 func (f Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, error) {
+	dst, cut := f.append(dst, r, limit)
+	r.Shortened = 0
+	if cut {
+		r.Shortened = 1
+	}
+	return dst, nil
+}
+
+func (f Formatter) append(dst []byte, r *record.Record, limit int) (_ []byte, cut bool) {
 	raw := r.Raw
 	if f.Text {
 		raw = text.TrimBOM(raw)
@@ -35,13 +44,13 @@ func (f Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, e
 	}
 	switch {
 	case f.Text:
-		return text.AppendLine(dst, raw, text.Stops{}, f.Multiline, limit), nil
+		return text.AppendLineCut(dst, raw, text.Stops{}, f.Multiline, limit)
 	case f.Multiline:
-		return append(dst, text.Cut(raw, limit)...), nil
+		return append(dst, text.Cut(raw, limit)...), len(raw) > limit
 	}
 	n := clean(raw)
 	if n > limit {
-		return append(dst, text.Cut(raw[:n], limit)...), nil
+		return append(dst, text.Cut(raw[:n], limit)...), true
 	}
 	dst, raw, limit = append(dst, raw[:n]...), raw[n:], limit-n
 	for i, c := range raw {
@@ -49,15 +58,15 @@ func (f Formatter) AppendMax(dst []byte, r *record.Record, limit int) ([]byte, e
 		case separates(c) && limit >= len("#ooo"):
 			dst, limit = append(dst, '#', '0', '0'+c>>3, '0'+c&7), limit-len("#ooo")
 		case separates(c) || limit == 0:
-			return dst, nil
+			return dst, true
 		default:
 			if utf8.RuneStart(c) && limit < utf8.UTFMax && len(text.Cut(raw[i:], limit)) == 0 {
-				return dst, nil
+				return dst, true
 			}
 			dst, limit = append(dst, c), limit-1
 		}
 	}
-	return dst, nil
+	return dst, false
 }
 
 // separates reports whether c ends an event for some receiver of lines.

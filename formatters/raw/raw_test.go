@@ -65,3 +65,17 @@ func FuzzFormatter(f *testing.F) {
 		assert.False(t, strings.ContainsFunc(string(text), func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f }))
 	})
 }
+
+func TestWhatIsCutIsCounted(t *testing.T) {
+	r := &record.Record{Raw: []byte("ab\nc\u00e9\n")}
+	for _, f := range []raw.Formatter{{}, {Text: true}, {Multiline: true}} {
+		full, err := f.Append(nil, r)
+		require.NoError(t, err)
+		require.Zero(t, r.Shortened)
+		for limit := range len(full) + 2 {
+			out, err := f.AppendMax(nil, r, limit)
+			require.NoError(t, err)
+			require.Equal(t, len(out) < len(full), r.Shortened > 0, "%+v in %d", f, limit)
+		}
+	}
+}

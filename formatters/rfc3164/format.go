@@ -68,7 +68,12 @@ func (f *Formatter) Append(dst []byte, r *record.Record) ([]byte, error) {
 		m.App, m.ProcID = s.App, s.ProcID
 	}
 	dst = f.appendHeader(dst, &m)
-	return f.appendMsg(dst, start, r.Message), nil
+	dst, cut := f.appendMsg(dst, start, r.Message)
+	r.Shortened = 0
+	if cut {
+		r.Shortened = 1
+	}
+	return dst, nil
 }
 
 var errNoRoom = errors.New("rfc3164: message: the header alone is longer than the largest message")

@@ -65,7 +65,8 @@ func tagChars() *text.Set {
 func (e *Encoder) Append(dst []byte, m *Message) []byte {
 	start := len(dst)
 	dst = e.appendHeader(dst, m)
-	return e.appendMsg(dst, start, m.Msg)
+	dst, _ = e.appendMsg(dst, start, m.Msg)
+	return dst
 }
 
 // appendHeader appends everything up to the TAG's colon or, without TAG, the host.
@@ -96,19 +97,19 @@ func (e *Encoder) appendHeader(dst []byte, m *Message) []byte {
 }
 
 // appendMsg appends SP and MSG to a message that began at start; nothing when there
-// is no text or no room for any.
-func (e *Encoder) appendMsg(dst []byte, start int, msg []byte) []byte {
+// is no text or no room for any. cut tells that text is missing.
+func (e *Encoder) appendMsg(dst []byte, start int, msg []byte) (_ []byte, cut bool) {
 	mark := len(dst)
 	dst = append(dst, ' ')
 	limit := text.NoLimit
 	if e.Max > 0 {
 		limit = e.Max - (len(dst) - start)
 	}
-	dst = text.AppendLine(dst, text.TrimBOM(msg), text.Stops{}, e.Multiline, limit)
+	dst, cut = text.AppendLineCut(dst, text.TrimBOM(msg), text.Stops{}, e.Multiline, limit)
 	if len(dst) == mark+1 {
-		return dst[:mark]
+		return dst[:mark], cut
 	}
-	return dst
+	return dst, cut
 }
 
 const months = "JanFebMarAprMayJunJulAugSepOctNovDec"

@@ -21,6 +21,9 @@ type Options struct {
 	SDID      string // SD-ID of the facts; "" or "-" leaves them out
 	Multiline bool   // see Encoder
 	Max       int    // see Encoder; facts that do not fit are left out, too
+	// Digits is Encoder's, for every message; nil is 3, and for a message that is passed
+	// on as many as it came with.
+	Digits *int
 }
 
 // Formatter renders records as RFC 5424 messages. It may be used by any number of
@@ -28,6 +31,7 @@ type Options struct {
 type Formatter struct {
 	Encoder
 	facility             int
+	asGiven              bool // a message that is passed on keeps its digits
 	host, fixed, app, id []byte
 }
 
@@ -37,6 +41,12 @@ func New(o Options) (*Formatter, error) {
 		Encoder:  Encoder{Digits: 3, Multiline: o.Multiline, Max: o.Max},
 		facility: o.Facility,
 		host:     []byte(o.Host), fixed: []byte(o.FixedHost), app: []byte(o.App),
+	}
+	if f.asGiven = o.Digits == nil; !f.asGiven {
+		f.Digits = *o.Digits
+	}
+	if f.Digits < 0 || f.Digits > 6 {
+		return nil, fmt.Errorf("time digits %d: want 0 to 6", f.Digits)
 	}
 	if o.Facility < 0 || o.Facility > 23 {
 		return nil, fmt.Errorf("facility %d: want 0 to 23", o.Facility)
@@ -77,14 +87,32 @@ func check(what, s string, limit int, but string) error {
 // the values of that message's header and its structured data again.
 func (f *Formatter) Append(dst []byte, r *record.Record) ([]byte, error) {
 	start := len(dst)
+	r.Shortened = 0
 	if r.Syslog.V5424 {
 		dst = f.appendAgain(dst, r)
-	} else {
-		dst = f.appendOwn(dst, r)
-		dst = f.appendFacts(dst, start, r)
+		dst, cut := f.appendMsg(dst, start, r.Message)
+		if cut {
+			r.Shortened++
+		}
+		return dst, nil
 	}
-	return f.appendMsg(dst, start, r.Message), nil
+	dst = f.appendOwn(dst, r)
+	facts := len(dst)
+	dst, left := f.appendFacts(dst, start, r, "")
+	dst, cut := f.appendMsg(dst, start, r.Message)
+	if cut || left > 0 {
+		// Once more, with the parameter that says so.
+		dst, left = f.appendFacts(dst[:facts], start, r, truncated)
+		if dst, cut = f.appendMsg(dst, start, r.Message); cut {
+			left++
+		}
+	}
+	r.Shortened = left
+	return dst, nil
 }
+
+// truncated is the parameter that announces that facts or text are missing.
+const truncated = ` truncated="true"`
 
 var errNoRoom = errors.New("rfc5424: message: the header alone is longer than the largest message")
 
@@ -128,7 +156,11 @@ func (f *Formatter) appendAgain(dst []byte, r *record.Record) []byte {
 	if len(f.fixed) > 0 {
 		m.Host = f.fixed
 	}
-	dst = f.appendHeader(dst, &m, int(r.Time.Digits))
+	digits := f.Digits
+	if f.asGiven {
+		digits = int(r.Time.Digits)
+	}
+	dst = f.appendHeader(dst, &m, digits)
 	mark := len(dst)
 	if len(s.SD) > 0 {
 		// The quotes and brackets are as they should be, but a counted frame may have
@@ -167,12 +199,13 @@ var leads = func() (t [len(record.Keys)]string) {
 	return t
 }()
 
-// appendFacts writes the facts as parameters of one element, or "-".
-func (f *Formatter) appendFacts(dst []byte, start int, r *record.Record) []byte {
+// appendFacts writes the facts as parameters of one element, behind the given one, or
+// "-". left is how many had no room.
+func (f *Formatter) appendFacts(dst []byte, start int, r *record.Record, first string) (_ []byte, left int) {
 	set := r.Facts()
 	k, ok := set.Next(0)
-	if !ok || len(f.id) == 0 {
-		return append(dst, '-')
+	if !ok && first == "" || len(f.id) == 0 {
+		return append(dst, '-'), 0
 	}
 	end := text.NoLimit
 	if f.Max > 0 {
@@ -181,6 +214,9 @@ func (f *Formatter) appendFacts(dst []byte, start int, r *record.Record) []byte 
 	mark := len(dst)
 	dst = append(append(dst, '['), f.id...)
 	empty := len(dst)
+	if dst = append(dst, first...); len(dst) > end {
+		dst = dst[:empty]
+	}
 	for ; ok; k, ok = set.Next(k + 1) {
 		before := len(dst)
 		if record.Keys[k].Kind == record.FactTime {
@@ -190,10 +226,11 @@ func (f *Formatter) appendFacts(dst []byte, start int, r *record.Record) []byte 
 		}
 		if len(dst) > end {
 			dst = dst[:before]
+			left++
 		}
 	}
 	if len(dst) == empty {
-		return append(dst[:mark], '-')
+		return append(dst[:mark], '-'), left
 	}
-	return append(dst, ']')
+	return append(dst, ']'), left
 }

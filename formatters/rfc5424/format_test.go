@@ -73,6 +73,11 @@ func TestRecordFromRFC5424IsWrittenAgain(t *testing.T) {
 	r.Time = record.Unix(1700000000123456789, 9)
 	assert.Contains(t, render(t, options, r), " 2023-11-14T22:13:20.123456Z ", "but six at most")
 
+	three := options
+	digits := 3
+	three.Digits = &digits
+	assert.Contains(t, render(t, three, r), " 2023-11-14T22:13:20.123Z ", "or as many as the receiver wants")
+
 	r.Syslog.SD = []byte("[a@1 x=\"1\n<13>1 2\xff\"]")
 	assert.Contains(t, render(t, options, r), "[a@1 x=\"1#012<13>1 2\uFFFD\"] hello", "no line end gets through")
 
@@ -81,21 +86,32 @@ func TestRecordFromRFC5424IsWrittenAgain(t *testing.T) {
 	assert.Equal(t, "<14>1 - - - - - - hello", render(t, options, r), "what was not there is not there again")
 }
 
-func TestFactsThatDoNotFitAreLeftOut(t *testing.T) {
+func TestWhatDoesNotFitIsLeftOutAndSaidSo(t *testing.T) {
 	r := &record.Record{Time: at, Message: []byte(strings.Repeat("m", 200))}
 	r.Set(record.UserName, []byte("bob"))
 	r.Set(record.URL, []byte("https://example.net/"+strings.Repeat("u", 500)))
 	r.Set(record.Reason, []byte("why"))
+	render(t, options, r)
+	assert.Zero(t, r.Shortened)
 	o := options
 	o.Max = 200
 	out := render(t, o, r)
 	assert.Len(t, out, 200)
-	assert.Contains(t, out, `[siemfwd@32473 user.name="bob" reason="why"] mmm`)
+	assert.Contains(t, out, `[siemfwd@32473 truncated="true" user.name="bob" reason="why"] mmm`)
+	assert.Equal(t, 2, r.Shortened, "the URL and the text")
 	o.Max = 90
 	out = render(t, o, r)
 	assert.LessOrEqual(t, len(out), 90)
-	o.Max = 60
-	assert.Contains(t, render(t, o, r), " - - mmm", "no fact fits: no element")
+	assert.Contains(t, out, `[siemfwd@32473 truncated="true"] mmm`)
+	o.Max = 65
+	assert.Contains(t, render(t, o, r), " - - mmm", "no parameter fits: no element")
+	o.Max = 900
+	out = render(t, o, r)
+	assert.NotContains(t, out, "truncated")
+	assert.Zero(t, r.Shortened)
+	o.SDID, o.Max = "-", 100
+	assert.Contains(t, render(t, o, r), " - - mmm")
+	assert.Equal(t, 1, r.Shortened)
 }
 
 func TestHeader(t *testing.T) {
@@ -126,6 +142,7 @@ func TestNewRefuses(t *testing.T) {
 	for name, change := range map[string]func(*rfc5424.Options){
 		"facility 24": func(o *rfc5424.Options) { o.Facility = 24 },
 		"size -1":     func(o *rfc5424.Options) { o.Max = -1 },
+		"digits 7":    func(o *rfc5424.Options) { seven := 7; o.Digits = &seven },
 		`host "a b"`:  func(o *rfc5424.Options) { o.FixedHost = "a b" },
 		`app name`:    func(o *rfc5424.Options) { o.App = strings.Repeat("a", 49) },
 		`sd id "a=b"`: func(o *rfc5424.Options) { o.SDID = "a=b" },

@@ -67,7 +67,8 @@ func (e *Encoder) Append(dst []byte, m *Message) []byte {
 	start := len(dst)
 	dst = e.appendHeader(dst, m, e.Digits)
 	dst = appendElements(dst, m.SD)
-	return e.appendMsg(dst, start, m.Msg)
+	dst, _ = e.appendMsg(dst, start, m.Msg)
+	return dst
 }
 
 // appendHeader appends everything before STRUCTURED-DATA, with the SP.
@@ -105,11 +106,11 @@ func appendField(dst, s []byte, limit int) []byte {
 }
 
 // appendMsg appends SP and MSG to a message that began at start; nothing when there
-// is no text or no room for any.
-func (e *Encoder) appendMsg(dst []byte, start int, msg []byte) []byte {
+// is no text or no room for any. cut tells that text is missing.
+func (e *Encoder) appendMsg(dst []byte, start int, msg []byte) (_ []byte, cut bool) {
 	msg = text.TrimBOM(msg)
 	if len(msg) == 0 {
-		return dst
+		return dst, false
 	}
 	mark := len(dst)
 	dst = append(dst, ' ')
@@ -120,11 +121,11 @@ func (e *Encoder) appendMsg(dst []byte, start int, msg []byte) []byte {
 	if e.Max > 0 {
 		limit = e.Max - (len(dst) - start)
 	}
-	dst = text.AppendLine(dst, msg, text.Stops{}, e.Multiline, limit)
+	dst, cut = text.AppendLineCut(dst, msg, text.Stops{}, e.Multiline, limit)
 	if len(dst) == begin {
-		return dst[:mark]
+		return dst[:mark], cut
 	}
-	return dst
+	return dst, cut
 }
 
 func appendElements(dst []byte, sd []Element) []byte {

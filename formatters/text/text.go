@@ -45,9 +45,15 @@ func Cut(s []byte, n int) []byte {
 // appended; what does not fit is left out from the end, never half a rune or half a
 // replacement.
 func AppendLine(dst, s []byte, esc Stops, lf bool, limit int) []byte {
+	dst, _ = AppendLineCut(dst, s, esc, lf, limit)
+	return dst
+}
+
+// AppendLineCut is AppendLine, and tells whether something was left out.
+func AppendLineCut(dst, s []byte, esc Stops, lf bool, limit int) (_ []byte, cut bool) {
 	i := Index(s, esc)
 	if i == len(s) && i <= limit {
-		return append(dst, s...)
+		return append(dst, s...), false
 	}
 	end := NoLimit
 	if limit < NoLimit-len(dst) {
@@ -55,7 +61,7 @@ func AppendLine(dst, s []byte, esc Stops, lf bool, limit int) []byte {
 	}
 	for {
 		if room := end - len(dst); i > room {
-			return append(dst, s[:max(room, 0)]...)
+			return append(dst, s[:max(room, 0)]...), true
 		}
 		dst, s = append(dst, s[:i]...), s[i:]
 		mark := len(dst)
@@ -76,7 +82,7 @@ func AppendLine(dst, s []byte, esc Stops, lf bool, limit int) []byte {
 				c = 0
 			}
 			if len(dst) > end {
-				return dst[:mark]
+				return dst[:mark], true
 			}
 			if mark = len(dst); c == 0 {
 				break
@@ -86,7 +92,7 @@ func AppendLine(dst, s []byte, esc Stops, lf bool, limit int) []byte {
 			}
 		}
 		if len(s) == 0 {
-			return dst
+			return dst, false
 		}
 		i = Index(s, esc)
 	}

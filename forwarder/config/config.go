@@ -25,6 +25,7 @@ import (
 type Kinds struct {
 	Sources, Sinks   map[string]Kind // by the word after `type:`
 	Vendors, Formats []string
+	Profiles         []Profile // of sinks
 }
 
 // Kind is one word after `type:`.
@@ -109,6 +110,9 @@ type Sink struct {
 	Start              string        // newest or oldest
 	Raw                bool
 	MaxSize            component.Size // of one rendered event; 0: no bound
+	Form               Form
+	TimeDigits         *int           // of the header's time; nil: 3, or as many as it came with
+	Timezone           *time.Location // of an rfc3164 header's time; never nil
 	Config             any            // what Kind.Config returned, filled in
 	Pos                Pos
 }
@@ -154,6 +158,9 @@ type Options struct {
 	MaxSize   int64                             // of one file of the configuration; 4 MiB when 0
 	// Condition says what is wrong with a condition, and at which octet; "" is nothing.
 	Condition func(text string) (problem, hint string, offset int)
+	// Sink says what is wrong with how a sink's keys go together. given tells which keys
+	// are in the file. Paths are relative to the sink.
+	Sink func(s *Sink, given func(key string) bool, r *component.Report)
 }
 
 // The keys common to all sources. Those of Defaults fall back on it.
@@ -181,14 +188,17 @@ type sinkKeys struct {
 	Start   string         `yaml:"start" enum:"newest|oldest" doc:"where a new sink begins in what is kept"`
 	Raw     bool           `yaml:"raw" doc:"whether json carries the event as it was received"`
 	MaxSize component.Size `yaml:"max_size" doc:"longest rendered event; 0B: no bound"`
+	Form    `yaml:",inline"`
 }
 
 // The keys of sinks that can put a syslog header before an event.
 type headerKeys struct {
-	Header   string   `yaml:"header" enum:"rfc5424|rfc3164|none" doc:"syslog header around cef, leef and json"`
-	Facility facility `yaml:"facility" doc:"syslog facility, 0 to 23 or a name such as local0"`
-	Host     string   `yaml:"host" doc:"host name in the header; default: the event's, then this machine's"`
-	SDID     string   `yaml:"sd_id" doc:"id of the structured data element, NAME@ENTERPRISE-NUMBER"`
+	Header   string         `yaml:"header" enum:"rfc5424|rfc3164|none" doc:"syslog header around cef, leef and json"`
+	Facility facility       `yaml:"facility" doc:"syslog facility, 0 to 23 or a name such as local0"`
+	Host     string         `yaml:"host" doc:"host name in the header; default: the event's, then this machine's"`
+	SDID     string         `yaml:"sd_id" doc:"id of the structured data element, NAME@ENTERPRISE-NUMBER"`
+	Digits   *int           `yaml:"time_digits" doc:"fraction digits of an rfc5424 header's time, 0 to 6; default: 3, or as many as a message that is passed on came with"`
+	Timezone *time.Location `yaml:"timezone" doc:"zone of an rfc3164 header's time, which does not say it"`
 }
 
 // rootKeys is the whole file.
@@ -224,6 +234,8 @@ func newRoot() *rootKeys {
 
 func newSource(d Defaults) *sourceKeys { return &sourceKeys{Defaults: d, Timezone: time.UTC} }
 
-func newSink() *sinkKeys { return &sinkKeys{Start: "newest", Raw: true} }
+func newSink() *sinkKeys { return &sinkKeys{Start: "newest", Raw: true, Form: *newForm()} }
 
-func newHeader(kind string) *headerKeys { return &headerKeys{Header: kind, Facility: 16} }
+func newHeader(kind string) *headerKeys {
+	return &headerKeys{Header: kind, Facility: 16, Timezone: time.UTC}
+}

@@ -34,7 +34,8 @@ func TestDefaults(t *testing.T) {
 	assert.Equal(t, config.Source{Name: "a", Type: "bare", Vendor: "text", Keep: 24 * time.Hour, Spool: 10 << 30, WhenFull: "block",
 		Sync: "batch", Timezone: time.UTC, Pos: config.Pos{File: "siemfwd.yaml", Line: 2, Col: 3}}, src)
 	assert.Equal(t, config.Sink{Name: "out", Type: "stdout", Format: "json", Header: "none", Facility: 16, Start: "newest", Raw: true,
-		Config: &struct{}{}, Pos: config.Pos{File: "siemfwd.yaml", Line: 4, Col: 3}}, c.Sinks[0])
+		Form:     config.Form{IPv6: "strict", Labels: "as_is", Pipes: "keep", Times: "epoch_ms", Multiline: "escape", Overflow: "trim"},
+		Timezone: time.UTC, Config: &struct{}{}, Pos: config.Pos{File: "siemfwd.yaml", Line: 4, Col: 3}}, c.Sinks[0])
 	assert.True(t, c.Sinks[0].Reads("a"))
 
 	c, ps = parse(t, "control: \"\"\nhttp: {listen: \"\"}\n"+someSource+someSink, config.Options{})

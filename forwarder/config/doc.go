@@ -105,6 +105,8 @@ func (d documenter) keys(prefix string, v reflect.Value) []Key {
 			k.Enum = d.k.Vendors
 		case "format":
 			k.Enum = d.k.Formats
+		case "profile":
+			k.Enum = d.k.profileNames()
 		}
 		if s, name := structBelow(f.typ); s != nil {
 			if value.Kind() == reflect.Pointer && !value.IsNil() {

@@ -274,14 +274,21 @@ func (l *loader) sink(a at) Sink {
 		common = append(common, reflect.ValueOf(header).Elem())
 	}
 	cfg := kind.config()
+	profile, settings := l.profile(a, name, kind)
+	l.apply(settings, keys, cfg)
+	if kind.Header != "" {
+		l.apply(settings, header)
+	}
 	l.component(a, []any{cfg}, loose, common...)
+	l.word(a, "profile", keys.Profile, l.k.profileNames(), false)
 	formats := l.k.Formats
 	if kind.Formats != nil {
 		formats = kind.Formats
 	}
 	l.word(a, "format", keys.Format, formats, name != "")
 	s := Sink{Name: a.key.Value, Type: name, Format: keys.Format, Header: header.Header, Facility: int(header.Facility), Host: header.Host,
-		SDID: header.SDID, From: keys.From, Start: keys.Start, Raw: keys.Raw, MaxSize: keys.MaxSize, Config: cfg, Pos: a.name().pos()}
+		SDID: header.SDID, From: keys.From, Start: keys.Start, Raw: keys.Raw, MaxSize: keys.MaxSize, Form: keys.Form,
+		TimeDigits: header.Digits, Timezone: header.Timezone, Config: cfg, Pos: a.name().pos()}
 	if m, ok := a.lookup("from"); ok {
 		s.FromPos = m.name().pos()
 	}
@@ -300,6 +307,10 @@ func (l *loader) sink(a at) Sink {
 	}
 	if name != "" {
 		l.sinkAdvice(a, &s, kind)
+		l.contradictions(a, profile, settings)
+		if l.o.Sink != nil {
+			l.ask(a, "", sinkCheck{&s, l.o.Sink, func(key string) bool { _, ok := a.lookup(key); return ok }})
+		}
 	}
 	return s
 }

@@ -173,6 +173,21 @@ func kinds() config.Kinds {
 		},
 		Vendors: []string{"skyhigh", "checkpoint", "cef", "json", "text", "auto"},
 		Formats: []string{"rfc5424", "rfc3164", "cef", "leef", "json", "slack"},
+		Profiles: []config.Profile{{Name: "qradar", Doc: "IBM QRadar", Settings: []config.Setting{
+			{Key: "format", Value: "leef", Types: []string{"syslog", "file"}, Others: []string{"cef"}, Why: "it reads nothing else without a parser of its own"},
+			{Key: "framing", Value: "lf", Why: "its TCP listener ends a message at a line feed"},
+			{Key: "max_size", Value: "4096B"}, {Key: "time_digits", Value: "3"}, {Key: "header", Value: "rfc5424"}, {Key: "pipes", Value: "replace", Why: "it splits at pipes"},
+		}}},
+	}
+}
+
+// mapCheck stands for what only the tables of the program know.
+func mapCheck(s *config.Sink, given func(string) bool, r *component.Report) {
+	if _, ok := s.Form.Map["sUser"]; ok {
+		r.Error("map.sUser", "there is no key sUser", "did you mean suser?")
+	}
+	if given("delimiter") && s.Format != "leef" {
+		r.Warn("delimiter", "format "+s.Format+" has no delimiter", "")
 	}
 }
 

@@ -76,7 +76,7 @@ func readScene(t testing.TB, path string) *scene {
 	}
 	require.NotEmpty(t, s.files, "no *.yaml in %s", path)
 	s.secrets = slices.DeleteFunc(s.secrets, func(v string) bool { return len(v) < 8 || strings.HasPrefix(v, "${") })
-	s.options.Condition = condition
+	s.options.Condition, s.options.Sink = condition, mapCheck
 	s.options.LookupEnv = func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 	s.options.ReadFile = func(path string) ([]byte, error) {
 		if v, ok := contents[path]; ok {

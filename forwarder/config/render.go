@@ -70,7 +70,7 @@ func (r renderer) source(s *Source) *yaml.Node {
 
 func (r renderer) sink(s *Sink) *yaml.Node {
 	n, path := &yaml.Node{Kind: yaml.MappingNode}, below("sinks", s.Name, r.c.names)
-	keys := sinkKeys{Type: s.Type, Format: s.Format, From: s.From, Start: s.Start, Raw: s.Raw, MaxSize: s.MaxSize}
+	keys := sinkKeys{Type: s.Type, Format: s.Format, From: s.From, Start: s.Start, Raw: s.Raw, MaxSize: s.MaxSize, Form: s.Form}
 	r.fields(n, path, reflect.ValueOf(&keys).Elem())
 	if len(s.When) > 0 || r.c.given[join(path, "when")] {
 		put(n, "when", conditions(s.When))
@@ -83,7 +83,7 @@ func (r renderer) sink(s *Sink) *yaml.Node {
 		put(n, "drop", lists)
 	}
 	if s.Header != "" {
-		h := headerKeys{s.Header, facility(s.Facility), s.Host, s.SDID}
+		h := headerKeys{s.Header, facility(s.Facility), s.Host, s.SDID, s.TimeDigits, s.Timezone}
 		r.fields(n, path, reflect.ValueOf(&h).Elem())
 	}
 	r.config(n, path, s.Config)
@@ -118,10 +118,27 @@ func (r renderer) config(n *yaml.Node, path string, cfg any) {
 // fields adds a struct's keys, but not those that are there.
 func (r renderer) fields(n *yaml.Node, path string, v reflect.Value) {
 	for _, f := range fieldsOf(v.Type()) {
-		if !slices.ContainsFunc(n.Content, func(k *yaml.Node) bool { return k.Value == f.key }) {
+		there := slices.ContainsFunc(n.Content, func(k *yaml.Node) bool { return k.Value == f.key })
+		if !there && !r.usual(below(path, f.key, r.c.names), v, f) {
 			r.into(n, path, f.key, v.FieldByIndex(f.index))
 		}
 	}
+}
+
+// usual reports whether a sink's key says what holds anyway, and the file does not say
+// it: there are too many that are hardly ever changed.
+func (r renderer) usual(path string, v reflect.Value, f field) bool {
+	switch form := newForm(); v.Type() {
+	case reflect.TypeFor[sinkKeys]():
+		if len(f.index) == 1 {
+			return false
+		}
+		v = v.FieldByIndex(f.index)
+		return !r.c.given[path] && reflect.DeepEqual(v.Interface(), reflect.ValueOf(form).Elem().FieldByIndex(f.index[1:]).Interface())
+	case reflect.TypeFor[headerKeys]():
+		return f.key == "timezone" && !r.c.given[path] && v.FieldByIndex(f.index).Interface() == any(time.UTC)
+	}
+	return false
 }
 
 // into adds a value, unless it is empty and nobody said so.

@@ -97,6 +97,9 @@ func (s schemer) sink(name string, k Kind) []object {
 		o["required"] = append(o["required"].([]string), "format")
 	}
 	o["properties"].(object)["format"] = format
+	if names := s.k.profileNames(); names != nil {
+		o["properties"].(object)["profile"] = s.oneOf(names)
+	}
 	return []object{o}
 }
 

@@ -111,6 +111,21 @@ func (c *Config) checkScheme(r *component.Report, scheme string) {
 	}
 }
 
+// TakesLineFeeds reports whether a message may hold line feeds: where messages are
+// counted, or are datagrams.
+func (c *Config) TakesLineFeeds() bool {
+	t, err := parseTarget(c.Address)
+	switch {
+	case err != nil:
+		return true // which is reported
+	case t.scheme == "tcp":
+		return c.Framing == framing.OctetCounting.String()
+	case t.scheme == "tls":
+		return c.Framing != framing.LF.String()
+	}
+	return true
+}
+
 // target is where a sink sends to.
 type target struct {
 	scheme string // udp, tcp, tls, relp or relp+tls
