@@ -10,6 +10,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/config"
 	"github.com/siemfwd/siemfwd/forwarder/control"
+	"github.com/siemfwd/siemfwd/forwarder/deadletter"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 )
 
@@ -31,7 +32,7 @@ func (f *Forwarder) CheckQueue(ctx context.Context, ask control.Check, out contr
 	for _, name := range orphans(f.cfg) {
 		logs = append(logs, lookAt(f.cfg, name))
 	}
-	logs = append(logs, toCheck{name: deadDir, view: f.dead.View().Log()})
+	logs = append(logs, deadLogs(f.dead.View())...)
 	return checkLogs(ctx, f.cfg, ask, logs, out)
 }
 
@@ -48,9 +49,21 @@ func CheckQueueOf(ctx context.Context, cfg *config.Config, ask control.Check, ou
 	for _, name := range orphans(cfg) {
 		logs = append(logs, lookAt(cfg, name))
 	}
-	letters := toCheck{name: deadDir}
-	letters.view, letters.err = spool.Look(filepath.Join(cfg.State, deadDir), nil)
-	return checkLogs(ctx, cfg, ask, append(logs, letters), out)
+	letters, err := lookAtDead(cfg)
+	switch {
+	case err != nil:
+		logs = append(logs, toCheck{name: deadDir, err: err})
+	case letters != nil:
+		logs = append(logs, deadLogs(letters)...)
+	}
+	return checkLogs(ctx, cfg, ask, logs, out)
+}
+
+func deadLogs(letters *deadletter.View) (logs []toCheck) {
+	for _, v := range letters.Logs() {
+		logs = append(logs, toCheck{name: filepath.Base(v.Dir), view: v})
+	}
+	return logs
 }
 
 func lookAt(cfg *config.Config, source string) toCheck {

@@ -150,7 +150,7 @@ func grouped(ctx context.Context, all letters) ([]control.DeadGroup, error) {
 		list = append(list, *g)
 	}
 	slices.SortFunc(list, func(a, b control.DeadGroup) int {
-		return cmp.Or(cmp.Compare(b.LastID, a.LastID), cmp.Compare(a.Reason, b.Reason))
+		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(b.LastID, a.LastID), cmp.Compare(a.Reason, b.Reason))
 	})
 	return list, nil
 }

@@ -118,6 +118,9 @@ func (l *lane) failed(ctx, stop context.Context, n int, at place, err error) err
 	case l.flight != nil && errors.Is(err, sink.ErrSession) && l.flight.again():
 		return nil
 	}
+	if l.guest != nil && !errors.As(err, new(*sink.Busy)) {
+		return l.guest.unwell(l.sink.name, err)
+	}
 	l.sink.down(err)
 	if !sleep(stop, l.pause(err)) {
 		return stop.Err()
@@ -213,7 +216,7 @@ func (l *lane) settleRefusal(ctx context.Context) error {
 		d.Answer, d.Attempts, d.First, d.Rendered = r.Answer, uint64(s.refusals), s.refused, l.items[i].Payload
 		letters = append(letters, d)
 	}
-	if err := l.sink.bury(ctx, letters); err != nil {
+	if err := l.bury(ctx, letters); err != nil {
 		return err
 	}
 	if l.flight == nil {
@@ -280,7 +283,7 @@ func (l *lane) buryUnsent(ctx context.Context) error {
 	if len(letters) == 0 {
 		return nil
 	}
-	if err := l.sink.bury(ctx, letters); err != nil {
+	if err := l.bury(ctx, letters); err != nil {
 		return err
 	}
 	for i := range l.buried {

@@ -59,6 +59,10 @@ type Forwarder struct {
 	trails  []*trail.Trail // of the lanes
 	jobs    jobs
 	closers []io.Closer // in the order of opening
+
+	firstLetter uint64     // ID of the first dead letter since the start
+	retrying    sync.Mutex // held by the retry that runs
+	retries     int        // since the start
 }
 
 // New opens what the configuration names: the state folder, a spool per source, the
@@ -85,6 +89,7 @@ func New(cfg *config.Config, o Options) (_ *Forwarder, err error) {
 		return nil, fmt.Errorf("dead letters: %w", err)
 	}
 	f.closers = append(f.closers, f.dead)
+	f.firstLetter = f.dead.Next()
 	for i := range cfg.Sinks {
 		if err := f.addSink(&cfg.Sinks[i]); err != nil {
 			return nil, fmt.Errorf("sink %s: %w", cfg.Sinks[i].Name, err)

@@ -59,6 +59,7 @@ type lane struct {
 	skipped spool.Skipped // that was logged
 	flight  *flight       // what is sent and not confirmed; nil: the sink's Send is its answer
 	gate    gate          // for those who want to hold the lane
+	guest   *retry        // whose letters the lane carries; nil: it carries what its source takes
 
 	replayed atomic.Uint64 // events that replays sent beside it, since the start
 	working  atomic.Int64  // since when it reads and renders the run, which waits for nobody; 0: it does not
@@ -101,6 +102,7 @@ type span struct {
 type tally struct {
 	delivered, filtered, dead uint64
 	cleared                   uint64 // given up by hand: expired
+	retried                   uint64 // of the dead: delivered since by a retry
 }
 
 // account is the tally with the reader's account of the same moment. Of those waiting,
@@ -110,12 +112,20 @@ type account struct {
 	expired, waiting, next, unconfirmed uint64
 }
 
+// now is what has become of the events up to now: those that a retry delivered are not
+// dead any more. The sum stays the same.
+func (t tally) now() tally {
+	t.retried = min(t.retried, t.dead) // a letter is written before its event is settled
+	t.delivered, t.dead = t.delivered+t.retried, t.dead-t.retried
+	return t
+}
+
 // account holds off settling while it asks the reader.
 func (l *lane) account() account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.reader.Account()
-	return account{l.tally, a.Expired + a.Damaged + l.tally.cleared, a.Waiting, a.Next, min(l.unconfirmed, a.Waiting)}
+	return account{l.tally.now(), a.Expired + a.Damaged + l.tally.cleared, a.Waiting, a.Next, min(l.unconfirmed, a.Waiting)}
 }
 
 // pass runs the lane until stop ends and the batch in hand is settled, or ctx ends.

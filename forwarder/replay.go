@@ -358,11 +358,11 @@ func (r *replay) part(hard, soft context.Context, patience time.Duration) {
 }
 
 // settleSent waits until what was sent is confirmed, or its session or ctx ends.
-func (r *replay) settleSent(ctx context.Context) {
-	for !r.flight.empty() {
-		p := r.flight.sink.Progress()
-		s, any, over := r.flight.settled(p)
-		if any && r.commit(s) != nil || over || r.flight.empty() {
+func (l *lane) settleSent(ctx context.Context) {
+	for !l.flight.empty() {
+		p := l.flight.sink.Progress()
+		s, any, over := l.flight.settled(p)
+		if any && l.commit(s) != nil || over || l.flight.empty() {
 			return
 		}
 		select {

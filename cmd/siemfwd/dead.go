@@ -39,7 +39,7 @@ was told so, and no event was made of them.`,
 	}
 	d.filterFlags(cmd.Flags())
 	cmd.PersistentFlags().StringVar(&d.socket, "control", "", "control socket `PATH` (default: the one of the configuration)")
-	cmd.AddCommand(d.listCommand(), d.showCommand(), d.exportCommand(), d.clearCommand())
+	cmd.AddCommand(d.listCommand(), d.showCommand(), d.exportCommand(), d.retryCommand(), d.clearCommand())
 	return cmd
 }
 

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/siemfwd/siemfwd/forwarder/control"
 	"github.com/siemfwd/siemfwd/forwarder/deadletter"
 )
 
@@ -29,7 +33,7 @@ func buryScript(ts *testscript.TestScript, neg bool, args []string) {
 
 // buryIn puts letters into the store of a state folder.
 func buryIn(state string, letters ...deadletter.Letter) error {
-	s, err := deadletter.Open(filepath.Join(state, "dead"), nil)
+	s, err := unlocked(func() (*deadletter.Store, error) { return deadletter.Open(filepath.Join(state, "dead"), nil) })
 	if err != nil {
 		return err
 	}
@@ -72,8 +76,8 @@ func TestDeadOnlineAndOffline(t *testing.T) {
 		t.Helper()
 		out, _ := dead(exitDone)
 		assert.Regexp(t, `^COUNT +SINK +FROM +FIRST +LAST +IDS +WHY
-1 +- +hooks +\d.* ago +\d.* ago +1000000000001 +not JSON
 2 +siem +in +\d.* ago +\d.* ago +1 to 2 +event is 80000 octets, receiver takes 65535
+1 +- +hooks +\d.* ago +\d.* ago +1000000000001 +not JSON
 $`, out)
 		out, _ = dead(exitDone, "-o", "json", "--sink", "siem", "--reason", "code\":6")
 		assert.Regexp(t, `^\{"kind":"reason","sink":"siem","source":"in","reason":"event is 70112 octets, receiver takes 65535","answer":"\{.*\}","letters":1,"first_id":1,"last_id":1,"first":"2026-11-20T10:00:00Z","last":"20.*"\}
@@ -145,4 +149,107 @@ func TestWhy(t *testing.T) {
 	long := why(strings.Repeat("é", 300), "")
 	assert.LessOrEqual(t, len(long), 164)
 	assert.True(t, strings.HasSuffix(long, "é…"))
+}
+
+// receiver is a UDP collector: it refuses nothing, and the sink refuses what is longer than
+// a datagram.
+func receiver(t *testing.T) (addr string, lines func() []string) {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var mu sync.Mutex
+	var got []string
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b := make([]byte, 1<<16)
+		for {
+			n, _, err := conn.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			got = append(got, string(b[:n]))
+			mu.Unlock()
+		}
+	}()
+	t.Cleanup(func() { conn.Close(); <-done })
+	return conn.LocalAddr().String(), func() []string { mu.Lock(); defer mu.Unlock(); return append([]string(nil), got...) }
+}
+
+// The whole way: events that a sink cannot take are dead letters; its configuration is put
+// right, and they are sent again.
+func TestDeadRetry(t *testing.T) {
+	addr, lines := receiver(t)
+	dir := t.TempDir()
+	yaml := func(size string) string {
+		return fmt.Sprintf(`sources:
+  in: {type: syslog, vendor: text, listen: ["tcp://127.0.0.1:0"]}
+sinks:
+  siem: {type: syslog, address: "udp://%s", format: json, header: none, max_size: %s}
+`, addr, size)
+	}
+	p := startProcess(t, dir, yaml("20B"))
+	require.NoError(t, sendLines(p.listening("in"), "one", "two", "three"))
+	p.until("dead", func(st control.Status) bool { return st.Lanes[0].Dead == 3 })
+	dead := func(want int, args ...string) (out, words string) {
+		t.Helper()
+		args = append([]string{"dead", "retry", "-c", p.config}, args...)
+		status, out, words := command(t, args...)
+		require.Equal(t, want, status, out+words)
+		return out, words
+	}
+	out, words := dead(exitUsage, "siem")
+	assert.Equal(t, "3 dead letters would be sent again\n", out)
+	assert.Contains(t, words, "nothing was sent; --yes does it")
+	out, words = dead(exitFailed, "siem", "--id", "2", "--yes")
+	assert.Regexp(t, `(?m)^2 refused again, now 4: cannot be rendered: .*\n0 sent, 1 refused$`, out)
+	assert.Contains(t, words, "1 letter refused again and kept: siemfwd dead")
+	_, words = dead(exitFailed, "-", "--yes")
+	assert.Contains(t, words, "no event could be made of them")
+	_, words = dead(exitFailed, "nobody", "--yes")
+	assert.Contains(t, words, `there is no sink "nobody" in the configuration`)
+	p.stop()
+	_, words = dead(exitNobody, "siem", "--yes")
+	assert.Contains(t, words, "only a running forwarder sends")
+
+	text, err := os.ReadFile(p.config)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(p.config, []byte(strings.Replace(string(text), "20B", "2KiB", 1)), 0o600))
+	p.start()
+	out, words = dead(exitDone, "--id", "4", "--yes", "-q")
+	assert.Equal(t, "1 sent, 0 refused\n", out)
+	assert.Empty(t, words)
+	out, _ = dead(exitDone, "siem", "--yes", "-o", "json")
+	assert.Equal(t, "{\"kind\":\"retry\",\"total\":2,\"sent\":2,\"refused\":0,\"left\":0}\n", out)
+	require.Eventually(t, func() bool { return len(lines()) == 3 }, 15*time.Second, 5*time.Millisecond)
+	for i, want := range []string{"two", "one", "three"} {
+		assert.Contains(t, lines()[i], `"message":"`+want+`"`)
+	}
+	st := p.until("up", func(control.Status) bool { return true })
+	assert.Zero(t, st.Lanes[0].Balance())
+	p.stop()
+	for _, args := range [][]string{{}, {"a", "b"}, {"siem", "--id", "x"}, {"siem", "--since", "soon"}} {
+		dead(exitUsage, args...)
+	}
+}
+
+// A sink that is not well ends the retry with status 5, and its words.
+func TestDeadRetryOfASinkThatIsDown(t *testing.T) {
+	dir := t.TempDir()
+	closed, err := freePort()
+	require.NoError(t, err)
+	require.NoError(t, buryIn(filepath.Join(dir, "state"), deadletter.Letter{Source: "in", Sink: "siem", Raw: []byte("one")}, deadletter.Letter{Source: "in", Sink: "siem", Raw: []byte("two")}))
+	p := startProcess(t, dir, fmt.Sprintf(`sources:
+  in: {type: syslog, vendor: text, listen: ["tcp://127.0.0.1:0"]}
+sinks:
+  siem: {type: syslog, address: "tcp://%s", format: raw}
+`, closed))
+	status, out, words := command(t, "dead", "retry", "siem", "--yes", "-c", p.config)
+	assert.Equal(t, exitSinkDown, status, words)
+	assert.Equal(t, "0 sent, 0 refused\n", out)
+	assert.Regexp(t, `siemfwd: sink is not well: siem: .*refused; 2 letters kept, try again when it is well`, words)
+	_, out, _ = command(t, "dead", "list", "-o", "json", "-c", p.config)
+	assert.Equal(t, 2, strings.Count(out, "\n"))
+	p.stop()
 }

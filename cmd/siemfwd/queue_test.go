@@ -42,7 +42,9 @@ func fillScript(ts *testscript.TestScript, neg bool, args []string) {
 
 // fill stores events of a source in a state folder.
 func fill(state, source string, settled map[string]int, lines ...string) error {
-	s, err := spool.Open(filepath.Join(state, "sources", source), spool.Options{Keep: time.Hour})
+	s, err := unlocked(func() (*spool.Spool, error) {
+		return spool.Open(filepath.Join(state, "sources", source), spool.Options{Keep: time.Hour})
+	})
 	if err != nil {
 		return err
 	}
@@ -66,6 +68,18 @@ func fill(state, source string, settled map[string]int, lines ...string) error {
 		}
 	}
 	return nil
+}
+
+// unlocked opens a folder that this process has just closed. A process that another test is
+// about to start holds its lock, too, from fork(2) to execve(2).
+func unlocked[S any](open func() (S, error)) (s S, err error) {
+	for range 1000 {
+		if s, err = open(); !errors.Is(err, spool.ErrLocked) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond) // between two looks
+	}
+	return s, err
 }
 
 // command runs siemfwd in this process.

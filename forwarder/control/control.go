@@ -81,6 +81,9 @@ func Listen(path string, log *slog.Logger, s Service) (*Server, error) {
 		mux.HandleFunc("POST /dead/letters", serveStream(d.DeadLetters, lastLetter))
 		mux.HandleFunc("POST /dead/clear", servePost(d.ClearDead))
 	}
+	if r, ok := s.(Retrier); ok {
+		mux.HandleFunc("POST /dead/retry", serveStream(r.RetryDead, lastRetried))
+	}
 	if c, ok := s.(Checker); ok {
 		mux.HandleFunc("POST /queue/check", serveStream(c.CheckQueue, lastChecked))
 	}

@@ -13,10 +13,10 @@ import (
 const NoSink = "-"
 
 const (
-	bodiesDir  = "bodies" // folder of their log, in that of the others
-	share      = 40       // of the room for the others, the part from which on the oldest of them give way
-	largest    = 1 << 20  // octets kept of one
-	bodiesFrom = 1e12     // their IDs begin here, beyond those of the others
+	bodiesExt  = "-bodies" // makes the folder of their log of that of the others
+	share      = 40        // of the room for the others, the part from which on the oldest of them give way
+	largest    = 1 << 20   // octets kept of one
+	bodiesFrom = 1e12      // their IDs begin here, beyond those of the others
 )
 
 func openBodies(fs spool.FS, dir string, log *slog.Logger, most int64) (*Store, error) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -81,7 +80,7 @@ func TestBodiesAreLettersLikeOthers(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []Count{{"hooks", NoSink, 1}}, v.Counts())
 	require.NoError(t, s.Close())
-	require.NoError(t, os.RemoveAll(filepath.Join(dir, bodiesDir)))
+	require.NoError(t, os.RemoveAll(dir+bodiesExt))
 	v, err = Look(dir)
 	require.NoError(t, err)
 	assert.Empty(t, v.Counts())

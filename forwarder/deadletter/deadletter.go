@@ -93,7 +93,7 @@ func open(fs spool.FS, dir string, log *slog.Logger, segment, most int64) (*Stor
 		return nil, err
 	}
 	s.most = most
-	if s.bodies, err = openBodies(fs, filepath.Join(dir, bodiesDir), log, most/share); err != nil {
+	if s.bodies, err = openBodies(fs, filepath.Clean(dir)+bodiesExt, log, most/share); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

@@ -26,7 +26,7 @@ func Look(dir string) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.bodies, err = look(filepath.Join(dir, bodiesDir)); errors.Is(err, fs.ErrNotExist) {
+	if v.bodies, err = look(filepath.Clean(dir) + bodiesExt); errors.Is(err, fs.ErrNotExist) {
 		v.bodies, err = nil, nil
 	}
 	return v, err
@@ -76,8 +76,15 @@ func (v *View) Bytes() int64 {
 	return n
 }
 
-// Log is the log the letters stand in, but for those for NoSink.
-func (v *View) Log() *spool.View { return v.log }
+// Logs are the logs the letters stand in: that of those for NoSink comes second, if there
+// is one.
+func (v *View) Logs() []*spool.View {
+	logs := []*spool.View{v.log}
+	if v.bodies != nil {
+		logs = append(logs, v.bodies.log)
+	}
+	return logs
+}
 
 // View returns the store as it is now, without reading its folder.
 func (s *Store) View() *View {

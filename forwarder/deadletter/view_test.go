@@ -36,7 +36,7 @@ func TestLook(t *testing.T) {
 	v, err := Look(dir)
 	require.NoError(t, err)
 	check(v)
-	assert.NotNil(t, v.Log())
+	assert.Len(t, v.Logs(), 2)
 	require.NoError(t, s.Close())
 	v, err = Look(dir)
 	require.NoError(t, err)
