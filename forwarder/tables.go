@@ -8,6 +8,7 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/config"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
 	sinkfile "github.com/siemfwd/siemfwd/forwarder/sink/file"
+	"github.com/siemfwd/siemfwd/forwarder/sink/kafka"
 	"github.com/siemfwd/siemfwd/forwarder/sink/splunkhec"
 	"github.com/siemfwd/siemfwd/forwarder/sink/stdout"
 	sinksyslog "github.com/siemfwd/siemfwd/forwarder/sink/syslog"
@@ -81,6 +82,7 @@ func sinkKinds() []sinkKind {
 		{Spec: sinkfile.Spec(), format: "json", header: "none"},
 		{Spec: splunkhec.Spec(), format: "json", header: "none", envelope: hecEnvelope,
 			lineFeeds: func(cfg any) bool { return hecEnvelope(cfg) != nil }},
+		{Spec: kafka.Spec(), format: "json", header: "none", keyed: true, lineFeeds: func(any) bool { return true }},
 		{Spec: stdout.Spec(), format: "json", header: "none"},
 	}
 }
