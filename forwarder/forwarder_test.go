@@ -185,7 +185,7 @@ func (d *daemon) eventually(what string, want func(control.Status) bool) control
 			require.Zero(d.t, l.Balance(), "%+v", l)
 		}
 		return want(st)
-	}, 15*time.Second, 2*time.Millisecond, what)
+	}, time.Minute, 2*time.Millisecond, what)
 	return st
 }
 
