@@ -328,7 +328,7 @@ func (f *Forwarder) lastWords() {
 	for _, l := range f.Status().Lanes {
 		waiting += l.Waiting
 		if b := l.Balance(); b != 0 {
-			f.log.Error("accounting does not add up, please report this", "source", l.Source, "sink", l.Sink, "difference", b)
+			f.log.Error(control.Unbalanced, "source", l.Source, "sink", l.Sink, "difference", b)
 		}
 	}
 	f.log.Info("stopped", "waiting", waiting)

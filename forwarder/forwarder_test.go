@@ -21,6 +21,7 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/control"
 	"github.com/siemfwd/siemfwd/forwarder/deadletter"
 	"github.com/siemfwd/siemfwd/forwarder/event"
+	"github.com/siemfwd/siemfwd/forwarder/peertest"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
 )
 
@@ -124,7 +125,7 @@ func startFile(t *testing.T, path string, sinks map[string]sink.Sink) *daemon {
 	t.Helper()
 	cfg, problems := Load(path, Strict)
 	require.NoError(t, problems.Err())
-	f, err := New(cfg, Options{Sinks: sinks})
+	f, err := New(cfg, Options{Sinks: sinks, Log: slog.New(peertest.BalanceLog(t, slog.DiscardHandler))})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	d := &daemon{Forwarder: f, t: t, stop: stop, done: make(chan error, 1)}
@@ -144,6 +145,7 @@ func startFile(t *testing.T, path string, sinks map[string]sink.Sink) *daemon {
 
 func (d *daemon) end() {
 	d.t.Helper()
+	peertest.Balanced(d.t, d.Status())
 	d.stop()
 	select {
 	case err := <-d.done:
@@ -181,9 +183,7 @@ func (d *daemon) eventually(what string, want func(control.Status) bool) control
 	var st control.Status
 	require.Eventually(d.t, func() bool {
 		st = d.Status()
-		for _, l := range st.Lanes {
-			require.Zero(d.t, l.Balance(), "%+v", l)
-		}
+		peertest.Balanced(d.t, st)
 		return want(st)
 	}, time.Minute, 2*time.Millisecond, what)
 	return st

@@ -17,6 +17,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder"
 	"github.com/siemfwd/siemfwd/forwarder/control"
+	"github.com/siemfwd/siemfwd/forwarder/peertest"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 )
@@ -52,10 +53,11 @@ func launch(t *testing.T, config string, fs spool.FS, sinks map[string]sink.Sink
 	cfg, problems := forwarder.Load(config, forwarder.Strict)
 	require.NoError(t, problems.Err())
 	began := time.Now()
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
-	if !testing.Verbose() {
-		log = nil
+	var out slog.Handler = slog.DiscardHandler
+	if testing.Verbose() {
+		out = slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})
 	}
+	log := slog.New(peertest.BalanceLog(t, out))
 	f, err := forwarder.New(cfg, forwarder.Options{Sinks: sinks, FS: fs, Log: log})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
@@ -79,6 +81,7 @@ func launch(t *testing.T, config string, fs spool.FS, sinks map[string]sink.Sink
 // end stops the forwarder and waits for that.
 func (d *daemon) end() {
 	d.t.Helper()
+	peertest.Balanced(d.t, d.Status())
 	d.stop()
 	select {
 	case err := <-d.done:
@@ -111,9 +114,7 @@ func (d *daemon) until(what string, want func(control.Status) bool) control.Stat
 	deadline := time.Now().Add(patience)
 	for {
 		st := d.Status()
-		for _, l := range st.Lanes {
-			require.Zero(d.t, l.Balance(), "%+v", l)
-		}
+		peertest.Balanced(d.t, st)
 		if want(st) {
 			return st
 		}

@@ -61,6 +61,9 @@ type Lane struct {
 	Oldest time.Time `json:"oldest,omitzero"`
 }
 
+// Unbalanced is what a forwarder logs at its end for a lane whose Balance is not 0.
+const Unbalanced = "accounting does not add up, please report this"
+
 // Balance is received minus everything that became of it: 0 when nothing is lost.
 func (l Lane) Balance() int64 {
 	return int64(l.Received) - int64(l.Delivered+l.Filtered+l.Dead+l.Expired+l.Waiting)

@@ -40,7 +40,10 @@ func StartSiemfwd(t testing.TB, argv, env []string, dir, yaml string) *Siemfwd {
 	if err := os.WriteFile(p.Config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.Kill)
+	t.Cleanup(func() {
+		p.balanced()
+		p.Kill()
+	})
 	p.Start()
 	return p
 }
@@ -82,12 +85,26 @@ func (p *Siemfwd) Kill() {
 // Stop ends the process as systemd does, and fails the test unless it ends well.
 func (p *Siemfwd) Stop() {
 	p.t.Helper()
+	_, _ = p.Status()
 	err := p.cmd.Process.Signal(syscall.SIGTERM)
 	if err == nil {
 		err = p.cmd.Wait()
 	}
 	if err != nil {
 		p.t.Fatalf("siemfwd: %v\n%s", err, p.Log())
+	}
+	p.balanced()
+}
+
+// balanced fails the test when the accounting of the process does not add up, or did not
+// at its end.
+func (p *Siemfwd) balanced() {
+	p.t.Helper()
+	if p.cmd != nil && p.cmd.ProcessState == nil {
+		_, _ = p.Status()
+	}
+	if strings.Contains(p.Log(), control.Unbalanced) {
+		p.t.Errorf("siemfwd: %s\n%s", control.Unbalanced, p.Log())
 	}
 }
 
@@ -111,10 +128,8 @@ func (p *Siemfwd) Status() (control.Status, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	st, err := control.NewClient(p.socket).Status(ctx)
-	for _, l := range st.Lanes {
-		if err == nil && l.Balance() != 0 {
-			p.t.Errorf("lane is not balanced: %+v", l)
-		}
+	if err == nil {
+		Balanced(p.t, st)
 	}
 	return st, err
 }
