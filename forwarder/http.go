@@ -25,9 +25,12 @@ func (f *Forwarder) Snapshot() telemetry.Snapshot {
 		snap.Sinks = append(snap.Sinks, telemetry.Sink{Name: s.Name, Up: s.Up})
 	}
 	for _, l := range st.Lanes {
-		snap.Lanes = append(snap.Lanes, telemetry.Lane{Source: l.Source, Sink: l.Sink, Delivered: l.Delivered, Filtered: l.Filtered,
-			Dead: l.Dead, Expired: l.Expired, Waiting: l.Waiting, Unconfirmed: l.Unconfirmed, Oldest: l.Oldest,
+		snap.Lanes = append(snap.Lanes, telemetry.Lane{Source: l.Source, Sink: l.Sink, Delivered: l.Delivered - l.Retried, Filtered: l.Filtered,
+			Dead: l.Dead + l.Retried, Retried: l.Retried, Expired: l.Expired, Waiting: l.Waiting, Unconfirmed: l.Unconfirmed, Oldest: l.Oldest,
 			Replayed: l.Replayed})
+	}
+	for _, c := range f.dead.Kept() {
+		snap.Dead.Letters = append(snap.Dead.Letters, telemetry.Letters{Source: c.Source, Sink: c.Sink, Kept: c.Letters})
 	}
 	return snap
 }

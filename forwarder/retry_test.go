@@ -112,6 +112,13 @@ func TestRetryDeliversWhatWasDead(t *testing.T) {
 			assert.EqualValues(t, 1000, laneOf(st, "other").Delivered)
 			assert.ElementsMatch(t, numbered(0, 1000), out.taken())
 			assert.Empty(t, d.allLetters(t))
+			assert.Zero(t, st.Letters)
+			assert.EqualValues(t, 30, laneOf(st, "out").Retried)
+			for _, l := range d.Snapshot().Lanes { // whose counters never go down
+				if l.Sink == "out" {
+					assert.Equal(t, [3]uint64{970, 30, 30}, [3]uint64{l.Delivered, l.Dead, l.Retried})
+				}
+			}
 			step, err = d.retrying(control.DeadFilter{Sink: "out"})
 			require.NoError(t, err)
 			assert.Zero(t, step.Total)

@@ -18,6 +18,7 @@ func (f *Forwarder) Status() control.Status {
 		now := s.current()
 		st.Sinks = append(st.Sinks, control.Sink{Name: s.name, Type: s.kind, Up: now.up, Since: now.since, Error: now.why})
 	}
+	st.Letters = lettersOf(f.dead.Kept())
 	return st
 }
 
@@ -36,7 +37,7 @@ func (f *Forwarder) sourceStatus(s *sourceState, st *control.Status) control.Sou
 		next = append(next, a.next)
 		st.Lanes = append(st.Lanes, control.Lane{Source: s.name, Sink: l.sink.name,
 			Delivered: a.delivered, Filtered: a.filtered, Dead: a.dead, Expired: a.expired, Waiting: a.waiting, Unconfirmed: a.unconfirmed, Oldest: oldest,
-			Replayed: l.replayed.Load()})
+			Retried: a.retried, Replayed: l.replayed.Load()})
 	}
 	spooled := s.spool.Stats()
 	received := spooled.Synced - s.base + spooled.Dropped

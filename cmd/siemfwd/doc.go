@@ -19,10 +19,11 @@ import (
 
 func docCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "doc VENDOR|TYPE|sources|sinks",
+		Use:   "doc VENDOR|TYPE|sources|sinks|queue|dead",
 		Short: "Read about a vendor, or about a type of source or sink: how to set it up, what arrives",
 		Long: `Read about a vendor: how to set it up, what arrives. Or about a type of source or sink,
-such as splunk_hec, and its keys; sources and sinks show the keys of all of them.
+such as splunk_hec, and its keys; sources and sinks show the keys of all of them. Or about
+what is stored (queue) and what was refused (dead).
 
 For beyondtrust it prints what to enter in the product and the templates to paste, with
 the address and authentication of every source of that vendor in the configuration (-c).

@@ -142,6 +142,9 @@ func writeStatus(w io.Writer, st control.Status, now time.Time) {
 	}
 	_ = t.Flush()
 	fmt.Fprintf(w, "\n%s\n", accounting(st))
+	if st.Letters > 0 {
+		fmt.Fprintf(w, "%s kept: siemfwd dead\n", plural(int(st.Letters), "dead letter"))
+	}
 }
 
 func sourceWords(s control.Source, now time.Time) string {

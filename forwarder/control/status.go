@@ -12,6 +12,9 @@ type Status struct {
 	Sources []Source  `json:"sources"`
 	Sinks   []Sink    `json:"sinks"`
 	Lanes   []Lane    `json:"lanes"`
+	// Letters is how many dead letters there are, of all sinks and whenever they died;
+	// bodies that sources refused are not among them.
+	Letters uint64 `json:"dead_letters,omitempty"`
 }
 
 // Source is one way in.
@@ -54,6 +57,8 @@ type Lane struct {
 	Waiting   uint64 `json:"waiting"`
 	// Unconfirmed is how many of those waiting were sent and are not confirmed by the receiver.
 	Unconfirmed uint64 `json:"unconfirmed,omitempty"`
+	// Retried is how many of those delivered had been dead before: a retry delivered them.
+	Retried uint64 `json:"retried,omitempty"`
 	// Replayed is how many stored events replays sent again, since the start. They are in
 	// none of the other numbers.
 	Replayed uint64 `json:"replayed,omitempty"`

@@ -319,6 +319,14 @@ func (s *Store) Counts() []Count {
 	return listed(counts, s.bodies.own(time.Time{}))
 }
 
+// Kept is Counts without what was to go to NoSink, which takes no time.
+func (s *Store) Kept() []Count {
+	s.mu.Lock()
+	counts := s.counts
+	s.mu.Unlock()
+	return listed(counts, func(func(Letter, error) bool) {})
+}
+
 // listed counts bodies besides: what gave way to newer ones is in no count.
 func listed(counts map[pair]uint64, bodies iter.Seq2[Letter, error]) []Count {
 	counts = maps.Clone(counts)

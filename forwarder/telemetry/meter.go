@@ -42,7 +42,7 @@ var helps = map[string]string{
 var reserved = []string{
 	"siemfwd_build_info", "siemfwd_config_last_reload_success", "siemfwd_events_total", "siemfwd_duplicates_total",
 	"siemfwd_parse_warnings_total", "siemfwd_spool_bytes", "siemfwd_spool_damaged_total", "siemfwd_source_position_seconds", "siemfwd_waiting_events",
-	"siemfwd_unconfirmed_events", "siemfwd_replayed_events_total", "siemfwd_dead_letter_bytes", "siemfwd_dead_letters_dropped_total", "siemfwd_waiting_seconds", "siemfwd_up", "siemfwd_send_seconds",
+	"siemfwd_unconfirmed_events", "siemfwd_replayed_events_total", "siemfwd_retried_events_total", "siemfwd_dead_letters", "siemfwd_dead_letter_bytes", "siemfwd_dead_letters_dropped_total", "siemfwd_waiting_seconds", "siemfwd_up", "siemfwd_send_seconds",
 }
 
 type meter struct {

@@ -43,8 +43,16 @@ type Source struct {
 
 // Dead is the store of dead letters.
 type Dead struct {
+	Letters []Letters
 	Bytes   int64
 	Dropped uint64 // bodies no event could be made of that gave way to newer ones
+}
+
+// Letters are the dead letters of one source and sink that there are now, whenever they
+// died.
+type Letters struct {
+	Source, Sink string
+	Kept         uint64
 }
 
 // Sink is what is known per way out, over all the sources it reads.
@@ -60,6 +68,7 @@ type Lane struct {
 	Waiting                            uint64
 	Unconfirmed                        uint64    // of those waiting: sent, and not confirmed by the receiver
 	Oldest                             time.Time // receive time of the oldest that waits; zero when none does
+	Retried                            uint64    // of the dead: delivered since by a retry, and not in Delivered
 	Replayed                           uint64    // sent again by replays; in none of the others
 }
 
@@ -124,6 +133,8 @@ var (
 	descWaiting    = desc("siemfwd_waiting_events", "Events on disk that a sink has still to get.", "source", "sink")
 	descSent       = desc("siemfwd_unconfirmed_events", "Waiting events that were sent and that the receiver has not confirmed.", "source", "sink")
 	descReplayed   = desc("siemfwd_replayed_events_total", "Stored events that replays sent again. They are in no stage of siemfwd_events_total.", "source", "sink")
+	descRetried    = desc("siemfwd_retried_events_total", "Dead events that a retry has delivered since. They stay in stage dead of siemfwd_events_total: counters do not go down.", "source", "sink")
+	descLetters    = desc("siemfwd_dead_letters", "Dead letters that are kept now, since whenever: what somebody has to look at.", "source", "sink")
 	descAge        = desc("siemfwd_waiting_seconds", "Age of the oldest event that a sink has still to get.", "source", "sink")
 	descDead       = desc("siemfwd_dead_letter_bytes", "Size of what receivers refused, kept on disk until somebody has looked at it.")
 	descDropped    = desc("siemfwd_dead_letters_dropped_total", "Bodies no event could be made of that gave way to newer ones.")
@@ -132,7 +143,7 @@ var (
 
 // Describe sends every metric a scrape may hold.
 func (snapshots) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descBuild, descReload, descEvents, descDuplicates, descWarnings, descSpool, descDamaged, descPosition, descWaiting, descSent, descReplayed, descAge, descDead, descDropped, descUp} {
+	for _, d := range []*prometheus.Desc{descBuild, descReload, descEvents, descDuplicates, descWarnings, descSpool, descDamaged, descPosition, descWaiting, descSent, descReplayed, descRetried, descLetters, descAge, descDead, descDropped, descUp} {
 		ch <- d
 	}
 }
@@ -144,6 +155,9 @@ func (s snapshots) Collect(ch chan<- prometheus.Metric) {
 	e.gauge(descBuild, 1, snap.Version, runtime.Version())
 	e.gauge(descReload, truth(snap.ReloadOK))
 	e.gauge(descDead, float64(snap.Dead.Bytes))
+	for _, l := range snap.Dead.Letters {
+		e.gauge(descLetters, float64(l.Kept), l.Source, l.Sink)
+	}
 	e.counter(descDropped, snap.Dead.Dropped)
 	up := map[string]bool{}
 	for i := range snap.Sources {
@@ -201,6 +215,7 @@ func (e emitter) lane(l *Lane, now time.Time) {
 	e.gauge(descWaiting, float64(l.Waiting), l.Source, l.Sink)
 	e.gauge(descSent, float64(l.Unconfirmed), l.Source, l.Sink)
 	e.counter(descReplayed, l.Replayed, l.Source, l.Sink)
+	e.counter(descRetried, l.Retried, l.Source, l.Sink)
 	age := 0.0
 	if !l.Oldest.IsZero() {
 		age = math.Max(0, now.Sub(l.Oldest).Seconds())

@@ -38,10 +38,10 @@ func sample() fixed {
 		},
 		Sinks: []Sink{{Name: "qradar", Up: true}, {Name: "harmony", Up: true}},
 		Lanes: []Lane{
-			{Source: "edge", Sink: "qradar", Delivered: 900, Filtered: 50, Dead: 5, Expired: 1, Waiting: 44, Unconfirmed: 12, Replayed: 7, Oldest: now.Add(-1500 * time.Millisecond)},
+			{Source: "edge", Sink: "qradar", Delivered: 900, Filtered: 50, Dead: 5, Retried: 2, Expired: 1, Waiting: 44, Unconfirmed: 12, Replayed: 7, Oldest: now.Add(-1500 * time.Millisecond)},
 			{Source: "harmony", Sink: "qradar"},
 		},
-		Dead:     Dead{Bytes: 8192, Dropped: 9},
+		Dead:     Dead{Letters: []Letters{{"edge", "qradar", 3}}, Bytes: 8192, Dropped: 9},
 		ReloadOK: true,
 	}
 }
@@ -127,6 +127,8 @@ func TestContract(t *testing.T) {
 		"siemfwd_events_total":               {"sink", "source", "stage"},
 		"siemfwd_parse_warnings_total":       {"kind", "source"},
 		"siemfwd_replayed_events_total":      {"sink", "source"},
+		"siemfwd_retried_events_total":       {"sink", "source"},
+		"siemfwd_dead_letters":               {"sink", "source"},
 		"siemfwd_send_seconds":               {"sink"},
 		"siemfwd_source_position_seconds":    {"source"},
 		"siemfwd_spool_bytes":                {"source"},
