@@ -162,7 +162,7 @@ func (k *kills) block(draw *rand.Rand, n int) {
 var moods = []simulate.SplunkFaults{
 	{}, {},
 	{Codes: map[int]float64{9: 1}}, // busy, which is as good as down
-	{Codes: map[int]float64{8: 0.2}, Lost: 0.1, Cut: 0.1, Restart: 0.1, AckLost: 0.2},
+	{Codes: map[int]float64{8: 0.2}, Lost: 0.1, Cut: 0.1, AckLost: 0.2},
 }
 
 // newHEC begins with an empty one, between two blocks.

@@ -29,7 +29,8 @@ type model struct {
 type pair struct {
 	r         *spool.Reader
 	run       spool.Run
-	at, saved int // of events
+	at, saved int  // of events
+	killed    bool // since it was open
 }
 
 // TestModel does the same things to a log and to a slice.
@@ -94,7 +95,13 @@ func (m *model) reader(t *rapid.T) {
 			p.saved = len(m.events)
 		}
 	}
-	p.r, p.at = r, p.saved
+	// A kill may have come before the last Commit was in the cursor's file.
+	at := int(r.Position().Index) - 1
+	require.LessOrEqual(t, at, p.saved)
+	if !p.killed {
+		require.Equal(t, p.saved, at)
+	}
+	p.r, p.at, p.saved, p.killed = r, at, at, false
 }
 
 // some draws an open reader.
@@ -143,13 +150,14 @@ func (m *model) rewind(t *rapid.T) {
 }
 
 func (m *model) reopen(t *rapid.T) {
-	if rapid.Bool().Draw(t, "killed") {
+	killed := rapid.Bool().Draw(t, "killed")
+	if killed {
 		m.fs = m.fs.Kill()
 		m.o.FS = m.fs
 	}
 	m.s.Close()
 	for _, p := range m.readers {
-		p.r, p.run = nil, spool.Run{}
+		p.r, p.run, p.killed = nil, spool.Run{}, p.killed || killed
 	}
 	m.open()
 }
