@@ -190,20 +190,35 @@ func spoolOptions(c *config.Source, log *slog.Logger) spool.Options {
 	return o
 }
 
-func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source, kc *config.Sink) error {
+// newLane makes a lane that is still to be given a reader.
+func (f *Forwarder) newLane(src *sourceState, snk *sinkState, sc *config.Source, kc *config.Sink) (*lane, error) {
 	kind, err := findSink(kc.Type)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	vendor, err := VendorOf(sc)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	format, err := formatters.New(kc.Format, formatOptions(kc, f.host))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	filter, err := filterOf(kc)
+	if err != nil {
+		return nil, err
+	}
+	l := &lane{source: src, sink: snk, vendor: vendor, format: format, meter: f.metrics.Meter(kc.Name), filter: filter, zone: sc.Timezone,
+		keyed: kind.keyed, log: f.log.With("source", sc.Name, "sink", kc.Name),
+		wait: backoff{first: 250 * time.Millisecond, most: 30 * time.Second}}
+	if snk.confirmer != nil {
+		l.flight = &flight{sink: snk.confirmer}
+	}
+	return l, nil
+}
+
+func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source, kc *config.Sink) error {
+	l, err := f.newLane(src, snk, sc, kc)
 	if err != nil {
 		return err
 	}
@@ -216,16 +231,9 @@ func (f *Forwarder) addLane(src *sourceState, snk *sinkState, sc *config.Source,
 	if err != nil {
 		return err
 	}
-	first := true
-	for _, l := range f.lanes {
-		first = first && l.source != src
-	}
-	l := &lane{source: src, sink: snk, reader: reader, vendor: vendor, format: format, meter: f.metrics.Meter(kc.Name), filter: filter, zone: sc.Timezone,
-		keyed: kind.keyed, first: first, log: f.log.With("source", sc.Name, "sink", kc.Name),
-		wait: backoff{first: 250 * time.Millisecond, most: 30 * time.Second}}
-	if snk.lanes.Add(1); snk.confirmer != nil {
-		l.flight = &flight{sink: snk.confirmer}
-	}
+	l.reader = reader
+	l.first = !slices.ContainsFunc(f.lanes, func(l *lane) bool { return l.source == src })
+	snk.lanes.Add(1)
 	a := reader.Account() // what is gone already is to be counted, too
 	l.opened = a.Next - a.Waiting - a.Expired - a.Damaged
 	f.lanes = append(f.lanes, l)

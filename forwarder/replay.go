@@ -184,20 +184,13 @@ func (f *Forwarder) newReplay(ask control.Replay) (*replay, error) {
 	if err != nil {
 		return nil, err
 	}
-	judge, err := NewJudge(sink)
-	if err != nil {
+	if r.lane, err = f.newLane(src, live.sink, sourceOf(f.cfg, ask.Source), sink); err != nil {
 		return nil, err
 	}
 	r.from = newReplayReader(src.spool, r.state.Next, r.state.End)
-	r.from.judge, r.from.cond, r.from.since, r.from.until = judge, cond, r.state.Since, r.state.Until
+	r.from.cond, r.from.since, r.from.until, r.from.lane = cond, r.state.Since, r.state.Until, r.lane
 	r.from.pace(ask.Rate)
-	r.lane = &lane{source: live.source, sink: live.sink, reader: r.from, vendor: live.vendor, format: live.format, filter: live.filter,
-		zone: live.zone, keyed: live.keyed, replay: []byte(r.state.ID), log: live.log.With("replay", r.state.ID),
-		wait: backoff{first: 250 * time.Millisecond, most: 30 * time.Second}}
-	if live.flight != nil {
-		r.flight = &flight{sink: live.sink.confirmer}
-	}
-	r.from.lane = r.lane
+	r.lane.reader, r.lane.replay, r.lane.log = r.from, []byte(r.state.ID), r.lane.log.With("replay", r.state.ID)
 	return r, nil
 }
 

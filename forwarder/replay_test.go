@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/siemfwd/siemfwd/forwarder/config"
 	"github.com/siemfwd/siemfwd/forwarder/control"
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
@@ -470,9 +469,6 @@ func reading(t *testing.T, s *spool.Spool, n uint64) *replayReader {
 	v, _ := parsers.ByName("text")
 	r := newReplayReader(s, 1, n+1)
 	r.until = time.Now().Add(time.Hour)
-	judge, err := NewJudge(&config.Sink{Name: "out"})
-	require.NoError(t, err)
-	r.judge = judge
 	r.lane = &lane{source: &sourceState{intake: &intake{name: "in"}}, vendor: v}
 	return r
 }
@@ -565,4 +561,25 @@ func FuzzReplayState(f *testing.F) {
 			t.Fatalf("%+v", st)
 		}
 	})
+}
+
+// A replay reads an event as its live lane does: with the rules of its source.
+func TestAReplayFollowsTheRulesOfItsSource(t *testing.T) {
+	out := &script{}
+	d := startYAML(t, t.TempDir(), `sources:
+  in: {type: syslog, vendor: kv, listen: ["tcp://127.0.0.1:0"], severity: [{set: 9, when: [fields.kind = door]}]}
+sinks:
+  out: {type: stdout, when: [severity >= 9]}
+`, map[string]sink.Sink{"out": out})
+	defer d.end()
+	d.send("kind=door severity=1", "kind=other severity=1")
+	d.eventually("settled", func(st control.Status) bool {
+		return laneOf(st, "out").Delivered == 1 && laneOf(st, "out").Filtered == 1
+	})
+	last := d.replay(control.Replay{}).all()
+	assert.EqualValues(t, 1, last.Sent)
+	took := out.taken()
+	require.Len(t, took, 2)
+	assert.Contains(t, took[1], `"severity":9`)
+	assert.Contains(t, took[1], marked)
 }

@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 	"github.com/siemfwd/siemfwd/forwarder/when"
 )
@@ -26,15 +25,13 @@ const replayBatch = 256
 type replayReader struct {
 	*spool.Reader
 	log     *spool.Spool
-	lane    *lane // how events are read, and which the sink takes
-	judge   Judge
+	lane    *lane      // reads events as it does when it sends them, and decides
 	cond    *when.Cond // nil: none
 	since   time.Time
 	until   time.Time
 	end     uint64        // the index to stop at
 	limiter *rate.Limiter // nil: no bound
 
-	rec    record.Record
 	expect uint64 // index of the next event that was not looked at
 
 	mu   sync.Mutex // around the rest
@@ -168,12 +165,7 @@ func (r *replayReader) wants(e *spool.Entry) bool {
 	if e.Time.Before(r.since) || !e.Time.Before(r.until) {
 		return false
 	}
-	l := r.lane
-	r.rec.Reset()
-	o := Origin{Source: l.source.name, Zone: l.zone, Position: e.Index, tickets: l.source.tickets}
-	_ = ReadEvent(&r.rec, l.vendor, e.Raw, o)
-	r.rec.Set(record.Replay, l.replay)
-	return r.judge.Decide(l.source.name, &r.rec).Takes() && (r.cond == nil || r.cond.Match(&r.rec))
+	return r.lane.read(e) && (r.cond == nil || r.cond.Match(&r.lane.rec))
 }
 
 // Commit implements laneReader.

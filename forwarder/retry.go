@@ -7,11 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/siemfwd/siemfwd/formatters"
 	"github.com/siemfwd/siemfwd/forwarder/control"
 	"github.com/siemfwd/siemfwd/forwarder/deadletter"
 	"github.com/siemfwd/siemfwd/forwarder/record"
-	"github.com/siemfwd/siemfwd/parsers"
+	"github.com/siemfwd/siemfwd/forwarder/when"
 )
 
 // retry sends dead letters again: a lane like any other carries them, parsed and
@@ -137,26 +136,16 @@ func (r *retry) lane(source, name string) (*lane, error) {
 		return nil, fmt.Errorf("letters from %s are kept: there is no such source in the configuration that could tell how they are read", source)
 	}
 	i := slices.IndexFunc(f.sinks, func(s *sinkState) bool { return s.name == name })
-	kc := &f.cfg.Sinks[i]
-	kind, err := findSink(kc.Type)
+	l, err := f.newLane(src, f.sinks[i], sc, &f.cfg.Sinks[i])
 	if err != nil {
 		return nil, err
 	}
-	format, err := formatters.New(kc.Format, formatOptions(kc, f.host))
-	if err != nil {
-		return nil, err
-	}
-	vendor, _ := parsers.ByName(sc.Vendor)
-	parse := vendor.Parse
-	vendor.Parse = func(rec *record.Record, raw []byte) error {
+	l.guest, l.filter = r, when.Filter{}
+	parse := l.vendor.Parse
+	l.vendor.Parse = func(rec *record.Record, raw []byte) error {
 		err := parse(rec, raw)
 		rec.Test = false // it is not left out: it was to be delivered
 		return err
-	}
-	l := &lane{source: src, sink: f.sinks[i], vendor: vendor, format: format, zone: sc.Timezone, keyed: kind.keyed, guest: r,
-		log: f.log.With("source", source, "sink", name), wait: backoff{first: 250 * time.Millisecond, most: 30 * time.Second}}
-	if c := l.sink.confirmer; c != nil {
-		l.flight = &flight{sink: c}
 	}
 	return l, nil
 }

@@ -529,3 +529,18 @@ func TestRetryUnderTraffic(t *testing.T) {
 	assert.LessOrEqual(t, uint64(len(letters)), lane.Dead)
 	t.Logf("%d sent again, %d cleared, %d letters left", sent, cleared, len(letters))
 }
+
+// A letter is rendered with all that a lane has: also when the sink's max_size shortens it.
+func TestARetriedLetterMayBeShortened(t *testing.T) {
+	out := newPicky(true, "adTruncated=true")
+	d := startWith(t, t.TempDir(), "format: cef, max_size: 300B", map[string]sink.Sink{"out": out})
+	defer d.end()
+	d.send(strings.Repeat("long ", 150))
+	d.eventually("dead", func(st control.Status) bool { return laneOf(st, "out").Dead == 1 })
+	out.cured.Store(true)
+	last, err := d.retrying(control.DeadFilter{Sink: "out"})
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, last.Sent, "%+v %+v", last, d.allLetters(t))
+	require.Len(t, out.taken(), 1)
+	assert.LessOrEqual(t, len(out.taken()[0]), 300)
+}
