@@ -245,7 +245,7 @@ func (r *replay) step() control.Replayed {
 	err := r.err
 	r.mu.Unlock()
 	if now := r.sink.current(); !now.up {
-		s.Paused = fmt.Sprintf("%s is down: %s", r.sink.name, now.why)
+		s.Paused = fmt.Sprintf("%s is down: %s", r.sink.name, now.words())
 	} else if err != nil {
 		s.Paused = err.Error()
 	}

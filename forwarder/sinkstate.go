@@ -45,7 +45,16 @@ type state struct {
 	up    bool
 	since time.Time
 	why   string
-	tries int // failures since it last worked
+	tries int    // failures since it last worked
+	note  string // in the place of why, after something was sent that is not confirmed yet
+}
+
+// words tell what is wrong.
+func (s state) words() string {
+	if s.note != "" {
+		return s.note
+	}
+	return s.why
 }
 
 func newSinkState(name, kind string, s sink.Sink, dead *deadletter.Store, log *slog.Logger) *sinkState {
@@ -94,6 +103,12 @@ func (s *sinkState) sent(began time.Time) {
 	s.observe(time.Since(began))
 	if s.confirmer == nil {
 		s.up()
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.state.up {
+		s.state.note = "connected again, the receiver has not confirmed anything yet"
 	}
 }
 
@@ -127,6 +142,7 @@ func (s *sinkState) change(err error, what string, more ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.tries++
+	s.state.note = ""
 	why := err.Error()
 	if !s.state.up && s.state.why == why {
 		return

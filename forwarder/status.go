@@ -16,7 +16,7 @@ func (f *Forwarder) Status() control.Status {
 	}
 	for _, s := range f.sinks {
 		now := s.current()
-		st.Sinks = append(st.Sinks, control.Sink{Name: s.name, Type: s.kind, Up: now.up, Since: now.since, Error: now.why})
+		st.Sinks = append(st.Sinks, control.Sink{Name: s.name, Type: s.kind, Up: now.up, Since: now.since, Error: now.words()})
 	}
 	st.Letters = lettersOf(f.dead.Kept())
 	return st

@@ -52,7 +52,7 @@ func (f *Forwarder) Trace(ctx context.Context, ask control.Trace, out control.Ou
 	t := &tracer{ask: ask, cfg: f.cfg, out: out, letters: f.dead.View(), down: func(name string) string {
 		for _, s := range f.sinks {
 			if now := s.current(); s.name == name && !now.up {
-				return fmt.Sprintf("the sink is down since %s: %s", clock(now.since), now.why)
+				return fmt.Sprintf("the sink is down since %s: %s", clock(now.since), now.words())
 			}
 		}
 		return ""

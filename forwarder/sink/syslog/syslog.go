@@ -175,11 +175,14 @@ func (s *Sink) failure(ctx context.Context, what string, err error) error {
 
 // cause leaves out what an error repeats of the address.
 func cause(err error) error {
-	if op, ok := err.(*net.OpError); ok {
-		err = op.Err
+	for {
+		switch e := err.(type) {
+		case *net.OpError:
+			err = e.Err
+		case *os.SyscallError:
+			err = e.Err
+		default:
+			return err
+		}
 	}
-	if call, ok := err.(*os.SyscallError); ok {
-		err = call.Err
-	}
-	return err
 }

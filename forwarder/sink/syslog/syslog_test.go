@@ -261,6 +261,7 @@ func TestConnectErrors(t *testing.T) {
 func TestCause(t *testing.T) {
 	err := cause(&net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)})
 	assert.Equal(t, syscall.EPIPE, err)
+	assert.Equal(t, err, cause(&net.OpError{Op: "writeto", Net: "tcp", Err: &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.EPIPE)}}))
 	plain := errors.New("plain")
 	assert.Equal(t, plain, cause(plain))
 }
