@@ -34,7 +34,7 @@ const mostBatch = 1024
 // TestKills kills the real program at random moments under load from all sides, while all of
 // its sinks but a file go up and down.
 func TestKills(t *testing.T) {
-	c := begin(t, 1, 5, 1000)
+	c := begin(t, 1, 4, 1000)
 	k := newKills(t, c)
 	for done := 0; done < c.rounds && !t.Failed(); {
 		n := min(killsOfABlock, c.rounds-done)

@@ -26,7 +26,7 @@ import (
 // and wants every event back whose frame is still there, every other one counted, and new
 // events taken.
 func TestMutations(t *testing.T) {
-	c := begin(t, 3, 150, 10_000)
+	c := begin(t, 3, 100, 10_000)
 	states := []*state{newState(t, true), newState(t, false)}
 	var all verdict
 	for i := range c.rounds {

@@ -32,7 +32,7 @@ var sinksOfAWorld = []string{"one", "two", "relp"}
 // TestPowerCuts runs the whole way from webhooks, RELP and a poller to sinks over a file system
 // that loses what was not synced, and tears and reorders the rest, when the power is cut.
 func TestPowerCuts(t *testing.T) {
-	c := begin(t, 2, 2*cutsOfAWorld, 1000)
+	c := begin(t, 2, cutsOfAWorld, 1000)
 	var all sums
 	cuts, events := 0, 0
 	for world := 0; cuts < c.rounds && !t.Failed(); world++ {
