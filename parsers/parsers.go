@@ -22,6 +22,9 @@ func products() []kit.Vendor {
 	}
 }
 
+// Products lists the vendors with a format of their own.
+func Products() []kit.Vendor { return products() }
+
 // All lists every vendor: the products, then the generic readers.
 func All() []kit.Vendor {
 	all := products()

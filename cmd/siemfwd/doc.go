@@ -18,12 +18,15 @@ import (
 )
 
 func docCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "doc VENDOR|TYPE|sources|sinks|queue|dead",
-		Short: "Read about a vendor, or about a type of source or sink: how to set it up, what arrives",
+	var qid, conf bool
+	cmd := &cobra.Command{
+		Use:   "doc VENDOR|TYPE|PROFILE|sources|sinks|queue|dead",
+		Short: "Read about a vendor, a type of source or sink, or a receiver: how to set it up, what arrives",
 		Long: `Read about a vendor: how to set it up, what arrives. Or about a type of source or sink,
-such as splunk_hec, and its keys; sources and sinks show the keys of all of them. Or about
-what is stored (queue) and what was refused (dead).
+such as splunk_hec, and its keys; sources and sinks show the keys of all of them. Or about a
+receiver that a sink's profile: names (splunk, qradar, sentinel, arcsight, elastic): what to
+set up there. doc qradar --qid prints a CSV to map events by, doc splunk --conf stanzas for
+props.conf and transforms.conf. Or about what is stored (queue) and what was refused (dead).
 
 For beyondtrust it prints what to enter in the product and the templates to paste, with
 the address and authentication of every source of that vendor in the configuration (-c).
@@ -34,12 +37,36 @@ Secrets are not printed; where one belongs, it says which.`,
 			for _, v := range parsers.All() {
 				names = append(names, v.Name+"\t"+v.Doc)
 			}
+			for _, p := range forwarder.Profiles() {
+				names = append(names, p.Name+"\t"+p.Doc)
+			}
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case qid && args[0] != "qradar":
+				return usage("--qid goes with qradar")
+			case conf && args[0] != "splunk":
+				return usage("--conf goes with splunk")
+			case qid:
+				return a.print(qidMap())
+			case conf:
+				return a.print(splunkConf())
+			}
 			return a.doc(args[0], cmd.Flags().Changed("config"))
 		},
 	}
+	cmd.Flags().BoolVar(&qid, "qid", false, "with qradar: a CSV of event ids and categories to map to QIDs")
+	cmd.Flags().BoolVar(&conf, "conf", false, "with splunk: stanzas for props.conf, transforms.conf and splunk_metadata.csv")
+	return cmd
+}
+
+// print prints text that was made.
+func (a *app) print(text string, err error) error {
+	if err == nil {
+		_, err = fmt.Fprint(a.out, text)
+	}
+	return err
 }
 
 func (a *app) doc(name string, withConfig bool) error {
@@ -48,7 +75,7 @@ func (a *app) doc(name string, withConfig bool) error {
 		return a.page(name, text)
 	}
 	if !ok {
-		return usage("%q is no vendor and no type of source or sink; siemfwd list vendors, siemfwd list sinks", name)
+		return usage("%q is no vendor, no type of source or sink and no profile; siemfwd list vendors, siemfwd list sinks, siemfwd list profiles", name)
 	}
 	text := v.Readme
 	if v.Guide != nil {

@@ -9,18 +9,21 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/config"
 )
 
-// pages are the documentation of types of sources and sinks, by their name.
+// pages are the documentation of types of sources and sinks and of profiles, by their
+// name.
 //
 //go:embed doc/*.md
 var pages embed.FS
 
-// keysDoc is what there is to read about all sources, all sinks or one type of them: its
-// page and its keys. It is "" for a word that means none of these.
+// keysDoc is what there is to read about all sources, all sinks, one type of them or a
+// receiver that a profile is for: its page and its keys. It is "" for a word that means
+// none of these.
 func keysDoc(word string) string {
 	var b strings.Builder
 	if page, err := pages.ReadFile("doc/" + word + ".md"); err == nil {
 		b.Write(page)
 	}
+	b.WriteString(profileDoc(word))
 	for _, s := range config.Doc(forwarder.Kinds()) {
 		if s.In == "" || s.Vendor != "" || s.Type != word && s.In != word {
 			continue

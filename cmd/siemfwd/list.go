@@ -25,12 +25,12 @@ type entry struct {
 }
 
 func listCommand(a *app) *cobra.Command {
-	what := []string{"vendors", "formats", "sources", "sinks", "samples"}
+	what := []string{"vendors", "formats", "sources", "sinks", "profiles", "samples"}
 	var source string
 	cmd := &cobra.Command{
-		Use:   "list [vendors|formats|sources|sinks|samples] | list VENDOR QUESTION [ARGUMENT] --source NAME",
-		Short: "List vendors, formats, types of sources and sinks, samples; or ask a vendor's API",
-		Long: `List vendors, formats, types of sources and sinks, or samples.
+		Use:   "list [vendors|formats|sources|sinks|profiles|samples] | list VENDOR QUESTION [ARGUMENT] --source NAME",
+		Short: "List vendors, formats, types of sources and sinks, profiles, samples; or ask a vendor's API",
+		Long: `List vendors, formats, types of sources and sinks, profiles of receivers, or samples.
 
 With a vendor and one of its questions, ask the vendor's API with the credentials of a
 source of the configuration: siemfwd list skyhigh keys --source casb. Without a question
@@ -45,7 +45,7 @@ the questions are listed.`,
 				return usage("list takes one of %s", strings.Join(what, ", "))
 			}
 			if len(args) == 0 {
-				args = what[:4]
+				args = what[:5]
 			}
 			for i, kind := range args {
 				rows, err := entries(kind)
@@ -145,6 +145,10 @@ func entries(kind string) ([]entry, error) {
 		rows = kinds(kind, forwarder.Kinds().Sources)
 	case "sinks":
 		rows = kinds(kind, forwarder.Kinds().Sinks)
+	case "profiles":
+		for _, p := range forwarder.Profiles() {
+			rows = append(rows, entry{kind, p.Name, p.Doc})
+		}
 	case "samples":
 		for _, v := range parsers.All() {
 			samples, err := kit.ReadSamples(v)

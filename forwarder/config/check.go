@@ -76,7 +76,7 @@ func (l *loader) ask(base at, path string, c component.Checker) {
 	for _, f := range r.Findings {
 		a := base.locate(join(path, f.Path))
 		full := join(base.path, join(path, f.Path))
-		if l.quiet(full) || l.unresolved[a.value()] && a.path == full {
+		if l.quiet(full) || l.unresolved[a.value()] && a.path == full || f.Warning && l.assumed[full] {
 			continue
 		}
 		severity := Error

@@ -275,9 +275,9 @@ func (l *loader) sink(a at) Sink {
 	}
 	cfg := kind.config()
 	profile, settings := l.profile(a, name, kind)
-	l.apply(settings, keys, cfg)
+	l.apply(a, settings, keys, cfg)
 	if kind.Header != "" {
-		l.apply(settings, header)
+		l.apply(a, settings, header)
 	}
 	l.component(a, []any{cfg}, loose, common...)
 	l.word(a, "profile", keys.Profile, l.k.profileNames(), false)

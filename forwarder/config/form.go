@@ -71,9 +71,13 @@ func (l *loader) profile(a at, typ string, kind Kind) (name string, all []Settin
 	return "", nil
 }
 
-// apply makes a profile's settings the defaults of the structs that have their keys.
-func (l *loader) apply(settings []Setting, into ...any) {
+// apply makes a profile's settings the defaults of the structs that have their keys. What
+// a component has against them in general is no news: the profile knows better.
+func (l *loader) apply(a at, settings []Setting, into ...any) {
 	for _, s := range settings {
+		if _, given := a.lookup(s.Key); !given {
+			l.assumed[join(a.path, s.Key)] = true
+		}
 		for _, v := range into {
 			if v == nil {
 				continue

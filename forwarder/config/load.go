@@ -29,6 +29,7 @@ type loader struct {
 	expanded   []expansion
 	written    map[string]string // by path: values with ${…} as the file has them
 	given      map[string]bool   // by path: keys of structs that are in the file
+	assumed    map[string]bool   // by path: keys that a profile stands for, and the file does not say
 	broken     bool              // a file could not be read: what it holds is not known
 }
 
@@ -94,7 +95,7 @@ func newLoader(problems Problems, k Kinds, o Options) *loader {
 		k: k, o: o, problems: problems, broken: problems.Err() != nil,
 		words: words{map[string]bool{}, secretNames{}}, known: map[reflect.Type][]field{},
 		bad: map[string]bool{}, worse: map[string]bool{}, unresolved: map[*yaml.Node]bool{},
-		values: map[string]value{}, written: map[string]string{}, given: map[string]bool{},
+		values: map[string]value{}, written: map[string]string{}, given: map[string]bool{}, assumed: map[string]bool{},
 	}
 }
 
