@@ -178,11 +178,11 @@ func (r *letterReader) refused(ctx context.Context, again []deadletter.Letter) e
 	if err != nil {
 		return err
 	}
-	const some = 10
+	const some = 20
 	for i, k := range at {
 		r.out[k].refused = true
 		r.retry.step.Refused++
-		if len(r.retry.step.Again) < some {
+		if r.retry.step.Refused <= some {
 			r.retry.step.Again = append(r.retry.step.Again, control.Refused{ID: olds[i].ID, New: ids[i], Reason: again[i].Reason, Answer: again[i].Answer})
 		}
 	}

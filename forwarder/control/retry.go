@@ -18,7 +18,7 @@ type RetryStep struct {
 	Refused uint64 `json:"refused"` // that it refused again; they are kept
 	Left    uint64 `json:"left"`    // that were not tried, or not yet; see Note
 
-	Again []Refused `json:"again,omitempty"` // some of those refused since the step before
+	Again []Refused `json:"again,omitempty"` // of the first twenty refused, those since the step before
 	Note  string    `json:"note,omitempty"`
 	Done  bool      `json:"done,omitempty"`
 	// Down says that the retry ended because the sink is not well: Error tells how.

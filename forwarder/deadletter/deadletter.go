@@ -118,6 +118,7 @@ func openLog(dir string, log *slog.Logger, o spool.Options) (*Store, error) {
 		log.Warn("dead letters are counted again", "err", err)
 		s.recount()
 	}
+	s.releaseAll()
 	return s, nil
 }
 
@@ -217,9 +218,20 @@ func (s *Store) Remove(ctx context.Context, letters ...Letter) error {
 	return err
 }
 
-// release lets everything before the first letter that is left go from the disk.
+// release lets what is removed from the oldest letter on go from the disk.
 func (s *Store) release(gone set) {
-	first := gone[len(gone)-1].end
+	if i, ok := gone.find(s.pin.Position().Index); ok {
+		s.unpin(gone[i].end)
+	}
+}
+
+// releaseAll lets everything before the first letter that is left go, also where damage
+// has taken letters that nobody removed.
+func (s *Store) releaseAll() {
+	if len(s.gone) == 0 {
+		return
+	}
+	first := s.gone[len(s.gone)-1].end
 	for l, err := range s.own(time.Time{}) {
 		if err != nil {
 			s.log.Warn("removed dead letters keep their space", "err", err)
@@ -228,6 +240,10 @@ func (s *Store) release(gone set) {
 		first = min(first, l.ID)
 		break
 	}
+	s.unpin(first)
+}
+
+func (s *Store) unpin(first uint64) {
 	if err := s.pin.Commit(spool.Pos{Index: first}); err != nil {
 		s.log.Warn("removed dead letters keep their space", "err", err)
 	}
