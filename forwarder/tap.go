@@ -1,16 +1,17 @@
 package forwarder
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/siemfwd/siemfwd/formatters"
 	"github.com/siemfwd/siemfwd/forwarder/config"
 	"github.com/siemfwd/siemfwd/forwarder/control"
 	"github.com/siemfwd/siemfwd/forwarder/record"
@@ -34,13 +35,7 @@ type tap struct {
 	out   control.Out[control.Tapped]
 	rec   record.Record
 	shown int
-}
-
-// tapView is one way to look at an event: that of a sink, or none in particular.
-type tapView struct {
-	sink   string // "": none
-	judge  *Judge // nil: nothing is left out
-	format formatters.Formatter
+	sent  int // of those shown, up to the last flush
 }
 
 // tapStream is one source of a tap.
@@ -50,11 +45,16 @@ type tapStream struct {
 	zone    *time.Location
 	rules   *Rules
 	tickets *tickets
-	spool   *spool.Spool
-	reader  *spool.Reader
-	run     spool.Run
-	at      int // the next entry of run
-	missed  uint64
+	oldest  func() (at time.Time, removed bool) // the oldest event that is kept, and whether there were older ones
+
+	reader *spool.Reader // of a log that is open
+	run    spool.Run
+	at     int // the next entry of run
+	missed uint64
+
+	pull func() (spool.Entry, error, bool) // of a log that nobody has open; nil: it is open
+	head spool.Entry                       // what was pulled last
+	has  bool
 }
 
 // errTapOver ends a tap that has shown what it was asked for.
@@ -62,29 +62,20 @@ var errTapOver = errors.New("shown")
 
 // Tap implements control.Tapper.
 func (f *Forwarder) Tap(ctx context.Context, ask control.Tap, out control.Out[control.Tapped]) error {
-	t := &tap{Tap: ask, out: out}
-	var err error
-	if ask.When != "" {
-		if t.cond, err = when.Parse(ask.When); err != nil {
-			return fmt.Errorf("condition %s: %w", ask.When, err)
-		}
-	}
-	if t.views, err = f.tapViews(ask); err != nil {
+	t, err := newTap(f.cfg, f.host, ask, out)
+	if err != nil {
 		return err
-	}
-	if t.streams, err = f.tapStreams(ask.Sources); err != nil {
-		return err
-	}
-	if t.streams = slices.DeleteFunc(t.streams, t.useless); len(t.streams) == 0 {
-		return errors.New("there is nothing to see: the sink does not read the source")
 	}
 	for _, s := range t.streams {
+		src := f.source(s.name)
+		s.tickets = src.tickets
+		s.oldest = func() (time.Time, bool) { return oldestKept(src.spool), src.spool.Stats().First > 1 }
 		if ask.Since.IsZero() {
-			if s.reader, err = s.spool.Reader("", spool.Newest); err != nil {
+			if s.reader, err = src.spool.Reader("", spool.Newest); err != nil {
 				return err
 			}
 		} else {
-			s.reader = s.spool.ReaderSince(ask.Since)
+			s.reader = src.spool.ReaderSince(ask.Since)
 		}
 		defer s.reader.Close()
 	}
@@ -109,65 +100,68 @@ func (f *Forwarder) Tap(ctx context.Context, ask control.Tap, out control.Out[co
 	return err
 }
 
-// tapStreams finds the sources that are asked for, all when none is named.
-func (f *Forwarder) tapStreams(names []string) ([]*tapStream, error) {
-	var all []*tapStream
-	for i, s := range f.sources {
-		if len(names) > 0 && !slices.Contains(names, s.name) {
-			continue
+// TapOf is Tap for a state folder that no forwarder has open: what is kept from Since on.
+// It changes nothing there.
+func TapOf(ctx context.Context, cfg *config.Config, host string, ask control.Tap, out control.Out[control.Tapped]) error {
+	if _, err := os.ReadDir(cfg.State); err != nil {
+		return err
+	}
+	t, err := newTap(cfg, host, ask, out)
+	if err != nil {
+		return err
+	}
+	for _, s := range t.streams {
+		view, err := spool.Look(filepath.Join(cfg.State, logsDir, s.name), nil)
+		if errors.Is(err, os.ErrNotExist) {
+			view, err = &spool.View{}, nil // it has never run
 		}
-		v, err := VendorOf(&f.cfg.Sources[i])
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, &tapStream{name: s.name, vendor: v, zone: f.cfg.Sources[i].Timezone, rules: s.rules, tickets: s.tickets, spool: s.spool})
+		s.oldest = func() (time.Time, bool) { return view.Oldest(), view.First() > 1 }
+		next, stop := iter.Pull2(view.Range(ask.Since, ask.Until))
+		defer stop()
+		s.pull = next
 	}
-	for _, n := range names {
-		if !slices.ContainsFunc(all, func(s *tapStream) bool { return s.name == n }) {
-			return nil, fmt.Errorf("there is no source %q", n)
-		}
+	if err := t.out.Put(control.Tapped{Note: t.words()}); err != nil {
+		return err
 	}
-	return all, nil
+	if err = t.past(ctx); errors.Is(err, errTapOver) {
+		return nil
+	}
+	return err
 }
 
-func (f *Forwarder) tapViews(ask control.Tap) (views []tapView, err error) {
-	var format formatters.Formatter
-	name := ask.As
-	if name == "record" {
-		name = "json"
+// newTap prepares a tap; its streams are still to be given something to read.
+func newTap(cfg *config.Config, host string, ask control.Tap, out control.Out[control.Tapped]) (*tap, error) {
+	t := &tap{Tap: ask, out: out}
+	var err error
+	if t.cond, err = condition(ask.When); err != nil {
+		return nil, err
 	}
-	if name != "" {
-		if format, err = formatters.New(name, formatters.Options{Host: f.host, Raw: true}); err != nil {
-			return nil, err
+	if t.views, err = tapViews(cfg, host, ask); err != nil {
+		return nil, err
+	}
+	for _, name := range ask.Sources {
+		if sourceOf(cfg, name) == nil {
+			return nil, fmt.Errorf("there is no source %q", name)
 		}
 	}
-	if len(ask.Sinks) == 0 && !ask.Dropped {
-		return []tapView{{format: format}}, nil
-	}
-	for i := range f.cfg.Sinks {
-		c := &f.cfg.Sinks[i]
-		if len(ask.Sinks) > 0 && !slices.Contains(ask.Sinks, c.Name) {
+	for i := range cfg.Sources {
+		c := &cfg.Sources[i]
+		if len(ask.Sources) > 0 && !slices.Contains(ask.Sources, c.Name) {
 			continue
 		}
-		v := tapView{sink: c.Name, format: format}
-		judge, err := NewJudge(c)
+		vendor, rules, err := readingOf(c)
 		if err != nil {
 			return nil, err
 		}
-		v.judge = &judge
-		if format == nil && !ask.Dropped && !ask.Raw {
-			if v.format, err = formatters.New(c.Format, formatOptions(c, f.host)); err != nil {
-				return nil, err
-			}
-		}
-		views = append(views, v)
+		t.streams = append(t.streams, &tapStream{name: c.Name, vendor: vendor, zone: c.Timezone, rules: rules})
 	}
-	for _, n := range ask.Sinks {
-		if !slices.ContainsFunc(views, func(v tapView) bool { return v.sink == n }) {
-			return nil, fmt.Errorf("there is no sink %q", n)
-		}
+	if t.streams = slices.DeleteFunc(t.streams, t.useless); len(t.streams) == 0 {
+		return nil, errors.New("there is nothing to see: the sink does not read the source")
 	}
-	return views, nil
+	return t, nil
 }
 
 // useless reports whether no view shows anything of a source.
@@ -186,7 +180,7 @@ func (t *tap) words() string {
 		return text
 	}
 	for _, s := range t.streams {
-		if at := oldestKept(s.spool); s.spool.Stats().First > 1 && at.After(t.Since) {
+		if at, removed := s.oldest(); removed && at.After(t.Since) {
 			text += fmt.Sprintf("; the oldest event kept of %s is of %s", s.name, at.UTC().Format(time.RFC3339))
 		}
 	}
@@ -210,31 +204,68 @@ func (t *tap) past(ctx context.Context) error {
 	defer t.mu.Unlock()
 	for {
 		var first *tapStream
+		var e *spool.Entry
 		for _, s := range t.streams {
-			if s.at == len(s.run.Entries) {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				if err := s.reader.Poll(&s.run, tapRun); err != nil {
-					return err
-				}
-				s.at = 0
-				if err := t.noteMissed(s); err != nil {
-					return err
-				}
+			next, err := t.peek(ctx, s)
+			if err != nil {
+				return err
 			}
-			if s.at < len(s.run.Entries) && (first == nil || s.run.Entries[s.at].Time.Before(first.run.Entries[first.at].Time)) {
-				first = s
+			if next != nil && (e == nil || next.Time.Before(e.Time)) {
+				first, e = s, next
 			}
 		}
-		if first == nil {
+		if e == nil {
 			return t.out.Flush()
 		}
-		first.at++
-		if err := t.entry(first, &first.run.Entries[first.at-1]); err != nil {
+		if err := t.entry(first, e); err != nil {
 			return err
 		}
+		first.at, first.has = first.at+1, false
 	}
+}
+
+// peek returns the next event that is there already; nil when there is none.
+func (t *tap) peek(ctx context.Context, s *tapStream) (*spool.Entry, error) {
+	if s.pull != nil {
+		if !s.has {
+			var err error
+			if s.head, err, s.has = s.pull(); !s.has || err != nil {
+				return nil, err
+			}
+			if s.at%tapRun.Events == 0 && ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+		}
+		return &s.head, nil
+	}
+	if s.at == len(s.run.Entries) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err := s.reader.Poll(&s.run, tapRun); err != nil {
+			return nil, err
+		}
+		s.at = 0
+		if err := t.noteMissed(s); err != nil {
+			return nil, err
+		}
+		if err := t.flush(); err != nil {
+			return nil, err
+		}
+	}
+	if s.at == len(s.run.Entries) {
+		return nil, nil
+	}
+	return &s.run.Entries[s.at], nil
+}
+
+// flush sends what was put out since the last time, if anything was.
+func (t *tap) flush() error {
+	if t.sent == t.shown {
+		return nil
+	}
+	t.sent = t.shown
+	return t.out.Flush()
 }
 
 // follow shows what comes, until ctx ends.
@@ -274,7 +305,7 @@ func (t *tap) batch(ctx context.Context, s *tapStream) error {
 			return err
 		}
 	}
-	return t.out.Flush()
+	return t.flush()
 }
 
 // noteMissed says that events went before the tap came to them.
@@ -316,49 +347,4 @@ func (t *tap) entry(s *tapStream, e *spool.Entry) error {
 		}
 	}
 	return nil
-}
-
-// line is what a view shows of the record; ok is false when that is nothing.
-func (t *tap) line(v *tapView, source string, e *spool.Entry) (l control.Tapped, ok bool, err error) {
-	r := &t.rec
-	l = control.Tapped{Source: source, Sink: v.sink, Position: e.Index, Received: e.Time, UID: string(r.AppendUID(nil)),
-		Severity: r.Severity, Class: text(r.Class), Name: text(r.Name), Facts: facts(r), Message: text(r.Message)}
-	if v.judge != nil {
-		verdict := v.judge.Decide(source, r)
-		if verdict.Takes() == t.Dropped {
-			return l, false, nil
-		}
-		l.Reason = verdict.Why
-		if verdict.At != (config.Pos{}) {
-			l.Line = verdict.At.String()
-		}
-	}
-	switch {
-	case t.Raw:
-		l.Out = e.Data
-	case v.format != nil:
-		if l.Out, err = v.format.Append(nil, r); err != nil {
-			l.Message, l.Out = "cannot be rendered: "+err.Error(), nil
-		}
-	}
-	return l, true, nil
-}
-
-func text(b []byte) string { return string(bytes.ToValidUTF8(b, []byte("\uFFFD"))) }
-
-// facts lists what people look for first.
-func facts(r *record.Record) string {
-	var b strings.Builder
-	for _, k := range [...]record.Key{record.UserName, record.SrcIP, record.DstUser, record.DstIP, record.DstHost, record.Service,
-		record.PolicyName, record.FileName, record.ProcessName, record.ThreatName, record.ObjectName} {
-		if v := r.Get(k); len(v) > 0 {
-			if b.Len() > 0 {
-				b.WriteByte(' ')
-			}
-			b.WriteString(record.Keys[k].Name)
-			b.WriteByte('=')
-			b.WriteString(text(v))
-		}
-	}
-	return b.String()
 }

@@ -288,7 +288,7 @@ func TestTapCountsWhatWasRemovedBeforeItCame(t *testing.T) {
 	in, err := spool.Open(t.TempDir(), spool.Options{Max: 64 << 10, WhenFull: spool.DropOldest})
 	require.NoError(t, err)
 	defer in.Close()
-	s := &tapStream{name: "in", spool: in}
+	s := &tapStream{name: "in"}
 	s.reader = in.ReaderSince(time.Time{})
 	defer s.reader.Close()
 	var b event.Batch
@@ -350,4 +350,44 @@ sinks: {out: {type: stdout, drop: [[fields.a = 1]]}}
 		require.Len(t, lines, 1)
 		assert.NotContains(t, fmt.Sprintf("%+v %s", lines[0], lines[0].Out), "canary")
 	}
+}
+
+// Without a forwarder the state folder tells the same.
+func TestTapOfAFolder(t *testing.T) {
+	dir := t.TempDir()
+	d := startYAML(t, dir, tapConfig, map[string]sink.Sink{"high": &script{}, "kept": &script{}})
+	for i := range 300 {
+		d.send(fmt.Sprintf("n=%d severity=%d kind=login", i, i%10))
+		if i%10 == 0 {
+			d.sendTo("other", fmt.Sprintf("text %d", i))
+		}
+	}
+	d.eventually("settled", func(st control.Status) bool {
+		return st.Sources[0].Received == 300 && st.Sources[1].Received == 30 && laneOf(st, "high").Waiting == 0 && laneOf(st, "kept").Waiting == 0
+	})
+	asks := []control.Tap{{}, {Raw: true, Count: 17}, {Dropped: true}, {Sinks: []string{"kept"}}, {As: "record", When: "severity >= 8"}}
+	for i := range asks {
+		asks[i].Since, asks[i].Until = time.Now().Add(-time.Hour), time.Now()
+	}
+	var online [][]control.Tapped
+	for _, ask := range asks {
+		online = append(online, d.tap(ask).all())
+	}
+	d.end()
+	cfg := loadAgain(t, dir)
+	for i, ask := range asks {
+		var got lines
+		require.NoError(t, TapOf(context.Background(), cfg, d.host, ask, &got))
+		require.Len(t, got.events, len(online[i]))
+		for n := range got.events {
+			assert.True(t, got.events[n].Received.Equal(online[i][n].Received))
+			assert.Equal(t, string(online[i][n].Out), string(got.events[n].Out))
+			assert.Equal(t, online[i][n].UID, got.events[n].UID)
+			assert.Equal(t, online[i][n].Reason, got.events[n].Reason)
+		}
+		assert.Equal(t, i == 1, len(got.events) == 17)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	assert.ErrorIs(t, TapOf(ctx, cfg, d.host, asks[0], &lines{}), context.Canceled)
 }

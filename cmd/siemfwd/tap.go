@@ -40,6 +40,7 @@ func tapCommand(a *app) *cobra.Command {
 nobody has to wait for it. A line ends with the beginning of the event's uid. SOURCE shows the events of that source only; SINK shows what
 that sink gets, as it gets it. Without a name everything is shown, a line for each event.
 It ends with Ctrl-C.
+Without a running forwarder, --since shows what is kept in the state folder.
 
 --dropped shows what a sink (or any, when none is named) does not get, and the line of
 the configuration that decided.
@@ -75,8 +76,11 @@ func (t *tapper) tap(ctx context.Context, args []string) error {
 	if err := t.formats(); err != nil {
 		return err
 	}
-	path, err := t.names(args)
+	p, err := t.stored(t.socket)
 	if err != nil {
+		return err
+	}
+	if err := t.names(args, p.cfg); err != nil {
 		return err
 	}
 	if len(t.ask.Sinks) > 1 && !t.ask.Dropped && t.output != "json" {
@@ -84,11 +88,13 @@ func (t *tapper) tap(ctx context.Context, args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err = control.NewClient(path).Tap(ctx, t.ask, t.show)
-	switch {
-	case errors.Is(err, control.ErrNoForwarder):
-		return exit(exitNobody, err)
-	case ctx.Err() != nil:
+	err = p.ask(func(c *control.Client) error { return c.Tap(ctx, t.ask, t.show) }, func(cfg *config.Config) error {
+		if t.ask.Since.IsZero() {
+			return exit(exitNobody, fmt.Errorf("%w; with --since what is kept is shown without one", control.ErrNoForwarder))
+		}
+		return forwarder.TapOf(ctx, cfg, hostname(), t.ask, sayer[control.Tapped](t.show))
+	})
+	if ctx.Err() != nil {
 		return nil
 	}
 	return err
@@ -145,32 +151,38 @@ func checkWhen(text string) error {
 	return nil
 }
 
-// names finds out which of the words are sources and which are sinks, and where the
-// forwarder listens.
-func (t *tapper) names(args []string) (socket string, err error) {
-	if len(args) == 0 {
-		return t.app.socket(t.socket)
-	}
-	cfg, problems := forwarder.Load(t.config, forwarder.Lenient)
-	if cfg == nil || problems.Err() != nil {
-		problems.Print(t.err, false)
-		return "", exit(exitConfig, errors.New("the configuration says what is a source and what a sink, and has problems; --source and --sink with --control PATH go without it"))
+// names finds out which of the words are sources and which are sinks.
+func (t *tapper) names(args []string, cfg *config.Config) error {
+	if len(args) > 0 && cfg == nil {
+		var problems config.Problems
+		if cfg, problems = forwarder.Load(t.config, forwarder.Lenient); cfg == nil || problems.Err() != nil {
+			problems.Print(t.err, false)
+			return exit(exitConfig, errors.New("the configuration says what is a source and what a sink, and has problems; --source and --sink go without it"))
+		}
 	}
 	for _, name := range args {
+		if source, ok := strings.CutPrefix(name, "source:"); ok {
+			t.ask.Sources = append(t.ask.Sources, source)
+			continue
+		}
+		if sink, ok := strings.CutPrefix(name, "sink:"); ok {
+			t.ask.Sinks = append(t.ask.Sinks, sink)
+			continue
+		}
 		isSource := slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Name == name })
 		isSink := slices.ContainsFunc(cfg.Sinks, func(s config.Sink) bool { return s.Name == name })
 		switch {
 		case isSource && isSink:
-			return "", usage("%s is a source and a sink: say --source %s or --sink %s", name, name, name)
+			return usage("%s is both a source and a sink: write source:%s or sink:%s", name, name, name)
 		case isSource:
 			t.ask.Sources = append(t.ask.Sources, name)
 		case isSink:
 			t.ask.Sinks = append(t.ask.Sinks, name)
 		default:
-			return "", usage("%s is neither a source nor a sink of %s; siemfwd status lists them", name, t.config)
+			return usage("%s is neither a source nor a sink of %s; siemfwd status lists them", name, t.config)
 		}
 	}
-	return t.app.socket(t.socket)
+	return nil
 }
 
 // show prints one event, or what there is to say.
