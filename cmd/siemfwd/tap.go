@@ -12,8 +12,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/tools/txtar"
 
 	"github.com/siemfwd/siemfwd/formatters"
 	"github.com/siemfwd/siemfwd/forwarder"
@@ -27,6 +29,7 @@ type tapper struct {
 	*app
 	ask                  control.Tap
 	since, until, socket string
+	test                 bool
 
 	day string // of the last line shown
 }
@@ -51,7 +54,8 @@ T is a time (2026-09-14T03:00:00Z), a date or time in this machine's time zone
   siemfwd tap skyhigh --raw -n 1             # the next event of a source, as received
   siemfwd tap qradar --since 10m             # what a sink got, and gets
   siemfwd tap qradar --dropped --since 1h    # what it did not get, and why
-  siemfwd tap --as cef --when 'severity >= high'`,
+  siemfwd tap --as cef --when 'severity >= high'
+  siemfwd tap skyhigh --as-test > tests/login.txtar; siemfwd test -u tests/login.txtar`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return t.tap(cmd.Context(), args) },
 	}
@@ -60,6 +64,7 @@ T is a time (2026-09-14T03:00:00Z), a date or time in this machine's time zone
 	f.StringArrayVar(&t.ask.Sinks, "sink", nil, "what this sink gets, as it gets it; may be repeated with --dropped or -o json")
 	f.BoolVar(&t.ask.Raw, "raw", false, "as received")
 	f.StringVar(&t.ask.As, "as", "", "in this `FORMAT`: record, or one of siemfwd list formats")
+	f.BoolVar(&t.test, "as-test", false, "the next event as a test: siemfwd test -u writes down what each sink gets")
 	f.BoolVar(&t.ask.Dropped, "dropped", false, "what sinks do not get, and why")
 	f.StringVar(&t.ask.When, "when", "", "only events that hold this `CONDITION`")
 	f.StringVar(&t.since, "since", "", "look back to `T`")
@@ -126,6 +131,10 @@ func (t *tapper) times(now time.Time) (err error) {
 
 func (t *tapper) formats() error {
 	switch {
+	case t.test && (t.ask.Raw || t.ask.As != "" || t.ask.Count > 1):
+		return usage("--as-test is one event as received: --raw, --as and -n do not go with it")
+	case t.test:
+		t.ask.Raw, t.ask.Count = true, 1
 	case t.ask.Raw && t.ask.As != "":
 		return usage("--raw and --as exclude each other")
 	case t.ask.As != "" && t.ask.As != "record":
@@ -191,6 +200,8 @@ func (t *tapper) show(l control.Tapped) error {
 	case l.Note != "":
 		t.say("%s", l.Note)
 		return nil
+	case t.test:
+		return t.showTest(l)
 	case t.output == "json":
 		return t.json(shown{Tapped: l, Out: string(bytes.ToValidUTF8(l.Out, []byte("\uFFFD")))})
 	case l.Reason != "":
@@ -210,6 +221,21 @@ func (t *tapper) show(l control.Tapped) error {
 		out = bytes.ReplaceAll(out, []byte("\n"), []byte(" "))
 	}
 	_, err := t.out.Write(append(out, '\n'))
+	return err
+}
+
+// showTest prints an event as a test of the configuration.
+func (t *tapper) showTest(l control.Tapped) error {
+	test := txtar.Archive{
+		Comment: fmt.Appendf(nil, "# %s\nsource: %s\n", strings.TrimSpace(printable([]byte(cut(l.Class+" "+l.Name, 80)))), l.Source),
+		Files:   []txtar.File{{Name: "raw", Data: append(slices.Clip(l.Out), '\n')}},
+	}
+	// What a text file cannot hold, or does not read the same again.
+	again := txtar.Parse(txtar.Format(&test))
+	if !utf8.Valid(l.Out) || bytes.ContainsAny(l.Out, "\x00\r") || bytes.HasSuffix(l.Out, []byte("\n")) || len(again.Files) != 1 || !bytes.Equal(again.Files[0].Data, test.Files[0].Data) {
+		test.Files[0] = txtar.File{Name: "raw.hex", Data: fmt.Appendf(nil, "%x\n", l.Out)}
+	}
+	_, err := t.out.Write(txtar.Format(&test))
 	return err
 }
 
