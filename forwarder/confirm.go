@@ -233,7 +233,7 @@ func (l *lane) attempt(ctx context.Context, items []sink.Item) (at place, err er
 	if !f.empty() && before.Session != f.session {
 		return at, errOver
 	}
-	err = f.sink.Send(ctx, items)
+	err = l.sink.attempt(ctx, items)
 	n := uint64(len(items))
 	var rejected *sink.Rejected
 	var partial *sink.Partial

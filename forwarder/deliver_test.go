@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,8 +12,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/siemfwd/siemfwd/formatters"
 	"github.com/siemfwd/siemfwd/forwarder/control"
+	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
+	"github.com/siemfwd/siemfwd/forwarder/when"
 )
 
 // bisect plays a lane that sends n items to a receiver that refuses batches with a bad
@@ -144,4 +148,48 @@ func TestAFullStoreOfDeadLettersIsAnAlarmAndNoLoss(t *testing.T) {
 	err = l.persist(ended, func() error { return errStoreFull })
 	require.ErrorIs(t, err, context.Canceled)
 	require.EqualError(t, l.persist(ended, func() error { return errors.New("disk") }), "disk")
+}
+
+// A bug in a sink, a formatter or a condition costs what it is about, and not the process.
+func TestWhatPanicsIsDownOrDeadAndNothingElse(t *testing.T) {
+	broken := &script{answer: func(n int, _ []sink.Item) error {
+		if n <= 2 {
+			panic("index out of range")
+		}
+		return nil
+	}}
+	good := &script{}
+	d := start(t, t.TempDir(), map[string]sink.Sink{"broken": broken, "good": good})
+	defer d.end()
+	d.send("one", "two")
+	d.eventually("down", func(st control.Status) bool {
+		return slices.ContainsFunc(st.Sinks, func(s control.Sink) bool {
+			return s.Error == "sink failed, please report this: index out of range"
+		})
+	})
+	d.eventually("all delivered in the end", func(st control.Status) bool {
+		return laneOf(st, "good").Delivered == 2 && laneOf(st, "broken").Delivered == 2
+	})
+	assert.Equal(t, []string{"one", "two"}, broken.taken())
+
+	l, run := renderer(t, "text", "json", "", "fine", "poison", "fine")
+	l.format = fragile{l.format}
+	l.render(run)
+	require.Len(t, l.buried, 21)
+	assert.Equal(t, 1, l.buried[0].entry)
+	assert.EqualError(t, l.buried[0].why, "cannot be rendered: formatter failed")
+	assert.Len(t, l.items, 43)
+
+	l.filter.When = []*when.Cond{nil} // no condition the language can make
+	l.render(run)
+	assert.Len(t, l.items, 43, "sent all the same")
+}
+
+type fragile struct{ formatters.Formatter }
+
+func (f fragile) Append(dst []byte, r *record.Record) ([]byte, error) {
+	if strings.Contains(string(r.Raw), "poison") {
+		panic("nil map")
+	}
+	return f.Formatter.Append(dst, r)
 }

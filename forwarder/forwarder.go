@@ -380,7 +380,12 @@ func (l *lane) superviseLane(laneCtx, stop context.Context) {
 		if !ok {
 			return
 		}
+		began := time.Now()
 		err := l.pass(hard, soft)
+		if time.Since(began) > wait.most { // it had worked
+			failed = false
+			wait.reset()
+		}
 		switch held := leave(); {
 		case held:
 			continue

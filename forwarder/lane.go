@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -189,7 +190,7 @@ func (l *lane) render(run *spool.Run) {
 			continue
 		}
 		from := len(l.out)
-		out, err := l.format.Append(l.out, &l.rec)
+		out, err := l.append()
 		if errors.Is(err, formatters.ErrTooLong) {
 			l.buried = append(l.buried, burial{entry: i, why: err})
 			continue
@@ -197,7 +198,7 @@ func (l *lane) render(run *spool.Run) {
 		if err != nil {
 			l.rec.Reset()
 			l.unreadable(e, fmt.Errorf("render: %w", err))
-			if out, err = l.format.Append(l.out, &l.rec); err != nil {
+			if out, err = l.append(); err != nil {
 				l.buried = append(l.buried, burial{entry: i, why: fmt.Errorf("cannot be rendered: %w", err)})
 				continue
 			}
@@ -241,8 +242,31 @@ func (l *lane) read(e *spool.Entry) (pass bool) {
 	if l.rec.Test {
 		return false
 	}
+	return l.decide()
+}
+
+// decide asks the sink's conditions. An event on which they break is sent.
+func (l *lane) decide() (pass bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			pass = true
+			l.log.Error("conditions failed, the event is sent", "err", fmt.Sprintf("%v\n%s", p, debug.Stack()), "position", l.rec.Position)
+		}
+	}()
 	pass, _ = l.filter.Decide(&l.rec)
 	return pass
+}
+
+// append appends the record to what the lane has rendered. An event on which the formatter
+// breaks is an event that cannot be rendered.
+func (l *lane) append() (out []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("formatter failed")
+			l.log.Error("formatter failed", "err", fmt.Sprintf("%v\n%s", p, debug.Stack()), "position", l.rec.Position)
+		}
+	}()
+	return l.format.Append(l.out, &l.rec)
 }
 
 func (l *lane) unreadable(e *spool.Entry, err error) {

@@ -2,7 +2,9 @@ package forwarder
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,6 +96,18 @@ func (s *sinkState) send(ctx context.Context, items []sink.Item) error {
 		return ctx.Err()
 	}
 	defer func() { s.turn <- struct{}{} }()
+	return s.attempt(ctx, items)
+}
+
+// attempt calls Send; who calls it has the turn. A sink that panics is down like any other:
+// the events wait, and nothing else stops.
+func (s *sinkState) attempt(ctx context.Context, items []sink.Item) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("sink failed, please report this: %v", p)
+			s.log.Error("sink failed", "err", fmt.Sprintf("%v\n%s", p, debug.Stack()))
+		}
+	}()
 	return s.sink.Send(ctx, items)
 }
 
