@@ -120,13 +120,16 @@ func startNamed(t *testing.T, dir, keys string, sources []string, sinks map[stri
 }
 
 // startFile runs a forwarder with the configuration in a file; the sinks given take the
-// place of those it names.
-func startFile(t *testing.T, path string, sinks map[string]sink.Sink) *daemon {
+// place of those it names. tune changes the forwarder before it runs.
+func startFile(t *testing.T, path string, sinks map[string]sink.Sink, tune ...func(*Forwarder)) *daemon {
 	t.Helper()
 	cfg, problems := Load(path, Strict)
 	require.NoError(t, problems.Err())
 	f, err := New(cfg, Options{Sinks: sinks, Log: slog.New(peertest.BalanceLog(t, slog.DiscardHandler))})
 	require.NoError(t, err)
+	for _, change := range tune {
+		change(f)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	d := &daemon{Forwarder: f, t: t, stop: stop, done: make(chan error, 1)}
 	ready := make(chan struct{})

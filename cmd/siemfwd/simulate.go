@@ -26,7 +26,9 @@ type simulation struct {
 	auth, token, ca string // of what is sent
 	lasts, past     time.Duration
 	seed            uint64
+	splunkAt        string
 
+	splunk  *simulate.Splunk // nil: none
 	apis    []simulated
 	senders []*sending
 }
@@ -60,11 +62,12 @@ func simulateCommand(a *app) *cobra.Command {
 	s := &simulation{app: a}
 	cmd := &cobra.Command{
 		Use:   "simulate",
-		Short: "Stand in for the products: their APIs and webhooks, on this machine",
+		Short: "Stand in for the products, their APIs and webhooks, and for Splunk, on this machine",
 		Long: `Answer as the APIs of Check Point, Skyhigh and Scanner do, and post webhooks, so that
 siemfwd run can be tried before there are credentials; configs/examples/simulated.yaml
-fits. It takes invented credentials, and listens on loopback only. At the end it tells
-what was handed out and how often it was asked.
+fits. With --splunk, take events as Splunk's HTTP Event Collector does. It takes invented
+credentials, and listens on loopback only. At the end it tells what was handed out and how
+often it was asked.
 
 What --send posts are the samples of a vendor: to a URL, with the credential that --auth
 says in the words of a source's auth, or to the webhook NAME of the configuration -c,
@@ -84,6 +87,7 @@ with what that one asks for:
 	for i, k := range simulate.Kinds() {
 		f.StringVar(&s.listen[i], k.Name, fmt.Sprintf("127.0.0.1:%d", 9701+i), "`ADDRESS` of the "+k.Doc+"; empty: none")
 	}
+	f.StringVar(&s.splunkAt, "splunk", "", "`ADDRESS` of a Splunk to send to: its HTTP Event Collector; empty: none")
 	f.StringArrayVar(&s.send, "send", nil, "post samples to this webhook, `[VENDOR=]URL|NAME`: the vendor may be the end of the path; NAME is a source of -c")
 	f.StringVar(&s.auth, "auth", "", "what is shown to the URLs of --send, as a source's auth says it, `'{type: …}'|help`; help lists the types and their keys")
 	f.StringVar(&s.token, "token", "", "the same as --auth '{type: bearer, token: …}'")
@@ -130,6 +134,9 @@ func (s *simulation) run(ctx context.Context) error {
 	if err := s.openAPIs(o); err != nil {
 		return err
 	}
+	if err := s.openSplunk(&o); err != nil {
+		return err
+	}
 	s.introduce()
 	if s.lasts > 0 {
 		var cancel context.CancelFunc
@@ -159,7 +166,7 @@ func (s *simulation) openAPIs(o simulate.Options) error {
 		}
 		s.apis = append(s.apis, simulated{k, api})
 	}
-	if len(s.apis)+len(s.senders) == 0 {
+	if len(s.apis)+len(s.senders) == 0 && s.splunkAt == "" {
 		return usage("nothing to simulate: say --send, or where one of the APIs shall listen")
 	}
 	return nil
@@ -167,6 +174,7 @@ func (s *simulation) openAPIs(o simulate.Options) error {
 
 // introduce says how to reach what runs.
 func (s *simulation) introduce() {
+	defer s.introduceSplunk()
 	for _, a := range s.apis {
 		if !a.polled() {
 			s.say("# The %s, with SIMULATED=%s in the environment:\n# %s", a.kind.Doc, simulate.Secret, strings.ReplaceAll(a.kind.Use(a.URL), "\n", "\n# "))
@@ -244,10 +252,13 @@ func (s *simulation) report() error {
 		}
 		fmt.Fprintln(s.out, line)
 	}
-	return nil
+	return s.reportSplunk()
 }
 
 func (s *simulation) close() {
+	if s.splunk != nil {
+		_ = s.splunk.Close()
+	}
 	for _, a := range s.apis {
 		_ = a.Close()
 	}

@@ -25,6 +25,7 @@ type SplunkOptions struct {
 	Seed   uint64
 
 	Ack      bool          // the token has indexer acknowledgement
+	Either   bool          // it has it for whoever names a channel, and has not for others
 	AckAfter time.Duration // from taking an event to indexing it, with Ack
 	// Indexers stand behind a load balancer [1]. Each has channels of its own.
 	Indexers int
@@ -66,6 +67,18 @@ type SplunkEvent struct {
 	Host, Source, SourceType, Index string
 	Event                           string // JSON of the envelope's event, or the line of raw text
 	Fields                          map[string]string
+}
+
+// Splunk makes a simulated Splunk misbehave as these Options say of APIs, as far as it
+// can.
+func (o *Options) Splunk() SplunkFaults {
+	f := &o.Faults
+	return SplunkFaults{
+		Codes:  map[int]float64{8: f.Errors / 2, 9: f.Errors / 2, 26: f.Throttle, 4: f.Revoke},
+		Partly: map[int]float64{9: f.Failures}, RetryIn: int(f.RetryAfter.Seconds()),
+		Slow: f.Slow, SlowFor: 3 * time.Second, Lost: f.Lost, Cut: f.Cut, Restart: f.Stale, Never: f.Hang, AckError: f.Errors,
+		Warnings: f.Throttle,
+	}
 }
 
 // Splunk is a simulated HTTP Event Collector. Its methods are safe for concurrent use.

@@ -182,10 +182,14 @@ func (s *Splunk) take(n int, x *indexer, raw bool, r *http.Request, body []byte,
 		bad = code(k)
 		bad.number = len(events)
 	}
+	if !s.o.Ack && (!s.o.Either || id == "") {
+		x = nil
+	}
 	return s.keep(n, x, id, kind, events, bad, r, now)
 }
 
-// keep keeps events, which are those before bad, if bad says so.
+// keep keeps events, which are those before bad, if bad says so. They are acknowledged by
+// an indexer, nil being none.
 func (s *Splunk) keep(n int, x *indexer, id, kind string, events []SplunkEvent, bad said, r *http.Request, now time.Time) said {
 	q := &receipt{due: now.Add(s.o.AckAfter)}
 	for _, e := range events {
@@ -199,7 +203,7 @@ func (s *Splunk) keep(n int, x *indexer, id, kind string, events []SplunkEvent, 
 		a = bad
 	}
 	switch {
-	case !s.o.Ack:
+	case x == nil:
 		s.count(q.ids)
 	case bad.status != 0:
 		c := x.channel(id)
@@ -243,7 +247,7 @@ func (s *Splunk) acks(n int, r *http.Request, body []byte, now time.Time) said {
 		Acks []uint64 `json:"acks"`
 	}
 	switch {
-	case !s.o.Ack:
+	case !s.o.Ack && !s.o.Either:
 		return code(14)
 	case id == "":
 		return code(10)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -56,21 +57,20 @@ type acks struct {
 	good   int           // requests confirmed since
 }
 
-// batch is what one request handed over, or that part of one that a receiver says it
-// has although it refused what followed.
+// batch is what one request handed over.
 type batch struct {
-	e     *endpoint
-	items int
-	id    uint64
-	hasID bool // without one it is confirmed with the next batch of the same receiver
-	acked bool
-	at    time.Time
+	e       *endpoint
+	channel *channel
+	items   int
+	id      int64 // of its acknowledgement, in the channel
+	acked   bool
+	at      time.Time
 }
 
 // How lost sessions are remembered.
 const (
 	forgiven   = 100 // confirmed requests that make up for them
-	mostLosses = 10
+	mostLosses = 32
 )
 
 func (a *acks) init(s *Sink) {
@@ -79,36 +79,42 @@ func (a *acks) init(s *Sink) {
 	a.channels()
 }
 
-// channels gives every receiver a new channel where one is wanted.
+// channels gives every receiver a new channel, and no cookies.
 func (a *acks) channels() {
 	for _, e := range a.s.endpoints {
-		e.cookies, e.last = nil, -1
-		if (a.s.cfg.Ack && !e.noAck) || a.s.cfg.Endpoint == rawEndpoint || e.channel != "" {
-			e.channel = newID()
-		}
+		a.open(e, a.s.cfg.Ack && !e.noAck || a.s.cfg.Endpoint == rawEndpoint || e.channel != nil && e.channel.id != "")
+		e.channel.cookies = nil
 	}
+}
+
+// open gives a receiver a new channel, which has a name or none, and the cookies of the
+// former one.
+func (a *acks) open(e *endpoint, named bool) {
+	c := &channel{last: -1}
+	if named {
+		c.id = newID()
+	}
+	if e.channel != nil {
+		c.cookies = maps.Clone(e.channel.cookies)
+	}
+	e.channel = c
+}
+
+// name gives a receiver a channel with a name, for requests that need no acknowledgement.
+func (a *acks) name(e *endpoint) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open(e, true)
 }
 
 // route returns how a receiver is reached now.
 func (a *acks) route(e *endpoint) route {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return route{a.session, e.channel, e.cookie()}
+	return a.over(e.channel)
 }
 
-// open gives a receiver another channel, for posts that need no acknowledgement.
-func (a *acks) open(e *endpoint) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	e.channel = newID()
-}
-
-// adopt keeps the cookies of an answer, so that what follows goes where it went.
-func (a *acks) adopt(o *outcome) {
-	if o.way.session == a.session {
-		o.e.keepCookies(o.answer.Header)
-	}
-}
+func (a *acks) over(c *channel) route { return route{a.session, c, c.id, c.cookie()} }
 
 // room waits until n more items may be sent.
 func (a *acks) room(ctx context.Context, n int) error {
@@ -135,8 +141,8 @@ func (a *acks) full(n int) (<-chan struct{}, error) {
 	switch {
 	case a.fault != nil && time.Since(a.since) >= faultFor:
 		return nil, fmt.Errorf("acknowledgements cannot be asked for: %w", a.fault)
-	case !a.awaits(nil), a.solo == 0 && a.items+n <= a.s.cfg.AckWindow:
-		return nil, nil // what has no number waits for what comes next
+	case a.items == 0, a.solo == 0 && a.items+n <= a.s.cfg.AckWindow:
+		return nil, nil
 	}
 	if a.stir == nil {
 		a.stir = make(chan struct{})
@@ -155,8 +161,8 @@ func (a *acks) stirred() {
 func (a *acks) took(o *outcome) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e, r := o.e, &o.reply
-	b := batch{e: e, items: o.n, id: r.id, hasID: r.hasID, at: o.answer.At}
+	e, c, r := o.e, o.way.channel, &o.reply
+	b := batch{e: e, channel: c, items: o.n, id: r.id, at: o.answer.At}
 	switch {
 	case o.way.session != a.session:
 		return nil // it is sent again with all the others of its session
@@ -164,28 +170,56 @@ func (a *acks) took(o *outcome) error {
 		return e.client.Fail(errors.New("what it answered has no acknowledgement in it: " + r.words))
 	case !r.hasID:
 		a.off(e)
-	case int64(r.id) <= e.last && a.awaits(e):
+	case b.id > c.last:
+	case a.awaits(c):
 		a.renew(e.client.Fail(errors.New("another indexer answers, or the same one was started anew; a load balancer must be sticky")))
 		return nil
+	default:
+		a.open(e, true) // after this one; what went before is confirmed
 	}
-	if r.hasID {
-		e.last = int64(r.id)
-	}
-	b.acked = e.noAck
-	a.adopt(o)
+	b.acked, c.last = e.noAck, b.id
+	c.keepCookies(o.answer.Header)
 	a.push(b)
 	return nil
 }
 
 // before notes that the receiver has the first k items of o, although it refused the
-// request.
-func (a *acks) before(o *outcome, k int) {
+// request, and reports whether that is good enough. With acknowledgement it is not: there
+// will be none for them.
+func (a *acks) before(o *outcome, k int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.adopt(o)
-	if a.s.cfg.Ack && k > 0 && o.way.session == a.session {
-		a.push(batch{e: o.e, items: k, acked: o.e.noAck, at: o.answer.At})
+	if o.way.session == a.session {
+		o.way.channel.keepCookies(o.answer.Header)
 	}
+	if !a.s.cfg.Ack || k == 0 {
+		return true
+	}
+	if o.e.noAck && o.way.session == a.session {
+		a.push(batch{e: o.e, channel: o.way.channel, items: k, acked: true, at: o.answer.At})
+	}
+	return o.e.noAck
+}
+
+// doubt notes that nobody knows whether a request was taken: its channel is not used any
+// more.
+//
+// The numbers of acknowledgements begin with 0 in every indexer and after every start. The
+// request may be the first one of the channel that an indexer got, and have number 0
+// there; if that number is pending, an acknowledgement could be for either.
+func (a *acks) doubt(e *endpoint, way *route) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.s.cfg.Ack || e.noAck || way.session != a.session {
+		return
+	}
+	for i := range a.pending {
+		if b := &a.pending[i]; b.channel == way.channel && !b.acked && b.id == 0 {
+			a.renew(e.client.Fail(errors.New("an answer was lost that may have had the number of another acknowledgement")))
+			return
+		}
+	}
+	a.open(e, true)
 }
 
 func (a *acks) push(b batch) {
@@ -206,10 +240,10 @@ func (a *acks) push(b batch) {
 	}
 }
 
-// awaits reports whether anything of a receiver, nil being any, is pending under a number.
-func (a *acks) awaits(e *endpoint) bool {
+// awaits reports whether an acknowledgement is to come over a channel.
+func (a *acks) awaits(c *channel) bool {
 	for i := range a.pending {
-		if b := &a.pending[i]; (b.e == e || e == nil) && b.hasID && !b.acked {
+		if b := &a.pending[i]; b.channel == c && !b.acked {
 			return true
 		}
 	}
@@ -243,9 +277,7 @@ func (a *acks) off(e *endpoint) {
 		return
 	}
 	e.noAck = true
-	if a.s.cfg.Endpoint != rawEndpoint {
-		e.channel = ""
-	}
+	a.open(e, a.s.cfg.Endpoint == rawEndpoint)
 	a.s.env.Log.Warn("the token has no indexer acknowledgement: events count as delivered when Splunk has taken them, not when they are indexed",
 		"receiver", web.Origin(e.post), "hint", "switch it on for the token (useACK), or set ack: false")
 	for i := range a.pending {
@@ -261,8 +293,8 @@ func (a *acks) renew(why error) {
 	a.ledger.End(a.session, why)
 	a.session++
 	a.pending, a.items, a.confirmed = nil, 0, 0
-	a.solo, a.good = 1<<a.losses, 0
 	a.losses = min(a.losses+1, mostLosses)
+	a.solo, a.good = a.losses, 0
 	a.fault = nil
 	a.channels()
 	a.stirred()

@@ -246,16 +246,71 @@ func TestAChannelThatIsNotKnownEndsTheSession(t *testing.T) {
 	until(t, c, func(p sink.Progress) bool { return p.Session == 2 })
 }
 
-func TestAPartThatWasTakenIsConfirmedWithTheNext(t *testing.T) {
+// What was taken of a request that was refused gets no acknowledgement, so it is sent
+// again by itself.
+func TestAPartThatWasTakenIsSentAgain(t *testing.T) {
 	x := newIndexer(t)
-	x.post = says(400, `{"text":"Invalid data format","code":6,"invalid-event-number":4}`)
+	refuse := `{"text":"Invalid data format","code":6,"invalid-event-number":4}`
+	x.post = func(w http.ResponseWriter, r *http.Request) {
+		x.post = nil
+		says(400, refuse)(w, r)
+	}
 	c, _ := confirming(t, x.URL, nil)
-	assert.Equal(t, "5 done, [4] refused", class(c.Send(t.Context(), items(0, 10))))
-	x.set(func() { x.post = nil; x.done[0] = true })
+	assert.Equal(t, "4 done", class(c.Send(t.Context(), items(0, 10))))
 	assert.EqualValues(t, 4, c.Progress().Taken)
-	assert.Zero(t, c.Progress().Confirmed)
-	require.NoError(t, c.Send(t.Context(), items(5, 5)))
-	until(t, c, func(p sink.Progress) bool { return p.Confirmed == 9 })
+	x.set(func() { x.done[0] = true })
+	until(t, c, func(p sink.Progress) bool { return p.Confirmed == 4 })
+	x.set(func() { x.post = says(400, strings.Replace(refuse, "4}", "0}", 1)) })
+	assert.Equal(t, "1 done, [0] refused", class(c.Send(t.Context(), items(4, 6))))
+	assert.Equal(t, 4, strings.Count(x.seen()[1].body, "\n"))
+
+	x.set(func() { x.post = says(503, strings.Replace(refuse, "6,", "9,", 1)) })
+	assert.Equal(t, "later", class(c.Send(t.Context(), items(5, 5))))
+	assert.EqualValues(t, 4, c.Progress().Taken)
+}
+
+// An answer that is lost may have had a number that is pending, if the indexer was started
+// anew in between: nobody could tell whose acknowledgement comes.
+func TestLostAnswersMayNotConfirmOthers(t *testing.T) {
+	x := newIndexer(t)
+	c, _ := confirming(t, x.URL, nil)
+	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	lose := func() {
+		x.set(func() { x.post = cut })
+		require.Error(t, c.Send(t.Context(), items(90, 10)))
+		x.set(func() { x.post = nil })
+	}
+	require.NoError(t, c.Send(t.Context(), items(0, 10)))
+	lose()
+	p := c.Progress()
+	assert.EqualValues(t, 1, p.Session)
+	assert.ErrorContains(t, p.Ended, "an answer was lost")
+	require.ErrorIs(t, c.Send(t.Context(), items(0, 10)), sink.ErrSession)
+
+	// Another number cannot be meant. What is pending goes on to be asked for, over the
+	// channel it went; what comes later goes over another one.
+	x.set(func() { x.next, x.done[5] = 5, true })
+	require.NoError(t, c.Send(t.Context(), items(0, 10)))
+	until(t, c, func(p sink.Progress) bool { return p.Confirmed == 10 })
+	require.NoError(t, c.Send(t.Context(), items(10, 10)))
+	lose()
+	require.NoError(t, c.Send(t.Context(), items(20, 10)))
+	require.Eventually(t, func() bool { x.mu.Lock(); defer x.mu.Unlock(); return x.asked >= 9 }, patience, time.Millisecond)
+	x.set(func() { x.done[6], x.done[7] = true, true })
+	until(t, c, func(p sink.Progress) bool { return p.Confirmed == 30 && p.Session == 1 })
+	over := map[string]string{}
+	for _, q := range x.seen() {
+		id := q.Header.Get("X-Splunk-Request-Channel")
+		switch q.body {
+		case `{"acks":[6]}`, `{"acks":[7]}`:
+			over[q.body] = id
+		}
+		if strings.Contains(q.body, `"n":20,`) {
+			over["post"] = id
+		}
+	}
+	assert.Equal(t, over["post"], over[`{"acks":[7]}`])
+	assert.NotEqual(t, over["post"], over[`{"acks":[6]}`])
 }
 
 // When nobody can be asked, nothing more is sent, and why is said.

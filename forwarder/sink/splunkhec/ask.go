@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	shortPoll = 250 * time.Millisecond // between two questions, at first
-	longPoll  = 10 * time.Second       // and when nothing is confirmed for long
+	shortPoll = 100 * time.Millisecond // between two questions, at least
+	longPoll  = 10 * time.Second       // and at most
 	rushPoll  = 50 * time.Millisecond
 	mostAsked = 10_000           // ids of one question
 	faultFor  = 30 * time.Second // that questions fail, before nothing more is sent
@@ -28,14 +28,17 @@ func (a *acks) run() {
 			return
 		case <-a.wake:
 		}
-		for pause := a.first; a.asking(); {
+		// Twice as long after a question that brought nothing, half as long after another:
+		// so the questions keep step with the answers.
+		for pause := a.first; a.asking(); pause = min(max(pause, a.first), longPoll) {
 			if !a.rest(pause) {
 				return
 			}
-			if pause *= 2; a.ask(life) {
-				pause = a.first
+			if a.ask(life) {
+				pause /= 2
+			} else {
+				pause *= 2
 			}
-			pause = min(pause, longPoll)
 		}
 	}
 }
@@ -65,110 +68,107 @@ func (a *acks) rest(d time.Duration) bool {
 	return true
 }
 
-// ask asks every receiver for what is pending there, and reports whether anything was
-// confirmed.
+// ask asks, over every channel, for what is pending there, and reports whether anything
+// was confirmed.
 func (a *acks) ask(ctx context.Context) (moved bool) {
-	for _, e := range a.s.endpoints {
-		way, ids := a.question(e)
-		if len(ids) == 0 {
-			a.expire(e, time.Now())
-			continue
-		}
-		h := a.s.header(&way)
+	for _, q := range a.questions() {
+		h := a.s.header(&q.way)
 		h["Content-Type"] = contentType[eventEndpoint]
-		answer, err := e.client.Do(ctx, &web.Request{URL: e.ack, Header: h, Body: askBody(ids)})
+		answer, err := q.e.client.Do(ctx, &web.Request{URL: q.e.ack, Header: h, Body: askBody(q.ids)})
 		if ctx.Err() != nil {
 			return false
 		}
-		if a.heard(e, way, answer, err) {
+		if a.heard(&q, answer, err) {
 			moved = true
 		}
 	}
 	return moved
 }
 
-// question is what to ask a receiver.
-func (a *acks) question(e *endpoint) (way route, ids []uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i := range a.pending {
-		if b := &a.pending[i]; b.e == e && b.hasID && !b.acked && len(ids) < mostAsked {
-			ids = append(ids, b.id)
-		}
-	}
-	return route{a.session, e.channel, e.cookie()}, ids
+// question is what to ask over one channel.
+type question struct {
+	e   *endpoint
+	way route
+	ids []int64
 }
 
-func askBody(ids []uint64) []byte {
+// questions are what there is to ask, for the oldest first.
+func (a *acks) questions() (list []question) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := map[*channel]int{}
+	for i := range a.pending {
+		b := &a.pending[i]
+		if b.acked {
+			continue
+		}
+		n, known := at[b.channel]
+		if !known {
+			n = len(list)
+			at[b.channel] = n
+			list = append(list, question{e: b.e, way: a.over(b.channel)})
+		}
+		if q := &list[n]; len(q.ids) < mostAsked {
+			q.ids = append(q.ids, b.id)
+		}
+	}
+	return list
+}
+
+func askBody(ids []int64) []byte {
 	b := append(make([]byte, 0, 16+8*len(ids)), `{"acks":[`...)
 	for i, id := range ids {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = strconv.AppendUint(b, id, 10)
+		b = strconv.AppendInt(b, id, 10)
 	}
 	return append(b, "]}"...)
 }
 
 // heard takes an answer to a question, or the error in place of one.
-func (a *acks) heard(e *endpoint, way route, answer *web.Answer, err error) (moved bool) {
+func (a *acks) heard(q *question, answer *web.Answer, err error) (moved bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if way.session != a.session {
+	if q.way.session != a.session {
 		return false
 	}
-	var confirmed []uint64
+	var confirmed []int64
 	ok := err == nil && answer.Status == 200 && !answer.Cut
 	if ok {
 		confirmed, ok = readAcks(answer.Body)
 	}
 	if !ok {
-		return a.unheard(e, answer, err)
+		return a.unheard(q.e, answer, err)
 	}
 	a.fault = nil
-	e.keepCookies(answer.Header)
-	a.acknowledge(e, confirmed)
+	// Its cookies are not kept: a load balancer that led this question elsewhere is to lead
+	// the next one back to whom the events went.
+	a.acknowledge(q.way.channel, confirmed)
 	moved = a.advance()
-	a.late(e, answer.At)
+	a.late(q, answer.At)
 	return moved
 }
 
-// expire is late for a receiver that there is nothing to ask.
-func (a *acks) expire(e *endpoint, now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.late(e, now)
-}
-
-// late ends the session when something that a receiver took was not confirmed in time.
-func (a *acks) late(e *endpoint, now time.Time) {
+// late ends the session when something that was asked for was not confirmed in time.
+func (a *acks) late(q *question, now time.Time) {
 	for i := range a.pending {
-		if b := &a.pending[i]; b.e == e && !b.acked && now.Sub(b.at) > a.s.cfg.AckTimeout {
-			a.renew(e.client.Fail(fmt.Errorf("not acknowledged within %v", a.s.cfg.AckTimeout)))
+		if b := &a.pending[i]; b.channel == q.way.channel && !b.acked && now.Sub(b.at) > a.s.cfg.AckTimeout {
+			a.renew(q.e.client.Fail(fmt.Errorf("not acknowledged within %v", a.s.cfg.AckTimeout)))
 			return
 		}
 	}
 }
 
-// acknowledge marks the batches with these ids, and those without one before them.
-func (a *acks) acknowledge(e *endpoint, ids []uint64) {
-	yes := make(map[uint64]bool, len(ids))
+// acknowledge marks the batches with these ids.
+func (a *acks) acknowledge(c *channel, ids []int64) {
+	yes := make(map[int64]bool, len(ids))
 	for _, id := range ids {
 		yes[id] = true
 	}
-	var first []int // batches without an id before the next one with
 	for i := range a.pending {
-		b := &a.pending[i]
-		switch {
-		case b.e != e:
-		case !b.hasID:
-			first = append(first, i)
-		default:
+		if b := &a.pending[i]; b.channel == c {
 			b.acked = b.acked || yes[b.id]
-			for _, j := range first {
-				a.pending[j].acked = a.pending[j].acked || b.acked
-			}
-			first = first[:0]
 		}
 	}
 }

@@ -24,10 +24,16 @@ type endpoint struct {
 	until time.Time // when an ill one may be looked at again
 
 	// Guarded by acks.mu:
-	channel string            // UUID; "": none is used
-	cookies map[string]string // of the channel
-	last    int64             // number of the channel's last acknowledgement; -1: there was none
-	noAck   bool              // the token has no indexer acknowledgement there
+	channel *channel
+	noAck   bool // the token has no indexer acknowledgement there
+}
+
+// channel is one of HEC's: the numbers of acknowledgements count in it. It is used until
+// the first request that nobody knows the end of. Guarded by acks.mu.
+type channel struct {
+	id      string            // UUID; "": none is named
+	last    int64             // number of the last acknowledgement; -1: there was none
+	cookies map[string]string // so that a load balancer leads to the indexer that has it
 }
 
 // base is the path of HEC when the address has none.
@@ -118,18 +124,19 @@ func (s *Sink) others() bool {
 	return false
 }
 
-// route is how one channel of one receiver is reached.
+// route is how a channel of a receiver is reached.
 type route struct {
 	session uint64
-	channel string
+	channel *channel
+	id      string // of the channel
 	cookie  string
 }
 
 // header makes the head of a request over a route.
 func (s *Sink) header(r *route) http.Header {
 	h := http.Header{"Authorization": s.auth}
-	if r.channel != "" {
-		h["X-Splunk-Request-Channel"] = []string{r.channel}
+	if r.id != "" {
+		h["X-Splunk-Request-Channel"] = []string{r.id}
 	}
 	if r.cookie != "" {
 		h["Cookie"] = []string{r.cookie}
@@ -139,28 +146,28 @@ func (s *Sink) header(r *route) http.Header {
 
 // keepCookies takes over what an answer says about cookies. Domain and path do not
 // matter: all requests go to one host, and to one service there.
-func (e *endpoint) keepCookies(h http.Header) {
+func (c *channel) keepCookies(h http.Header) {
 	if len(h["Set-Cookie"]) == 0 {
 		return
 	}
 	const most = 32
-	for _, c := range (&http.Response{Header: h}).Cookies() {
-		switch gone := c.MaxAge < 0 || !c.Expires.IsZero() && c.Expires.Before(time.Now()); {
+	for _, k := range (&http.Response{Header: h}).Cookies() {
+		switch gone := k.MaxAge < 0 || !k.Expires.IsZero() && k.Expires.Before(time.Now()); {
 		case gone:
-			delete(e.cookies, c.Name)
-		case len(e.cookies) < most:
-			if e.cookies == nil {
-				e.cookies = map[string]string{}
+			delete(c.cookies, k.Name)
+		case len(c.cookies) < most:
+			if c.cookies == nil {
+				c.cookies = map[string]string{}
 			}
-			e.cookies[c.Name] = c.Value
+			c.cookies[k.Name] = k.Value
 		}
 	}
 }
 
 // cookie is the cookies as one header.
-func (e *endpoint) cookie() string {
+func (c *channel) cookie() string {
 	var b strings.Builder
-	for name, value := range e.cookies {
+	for name, value := range c.cookies {
 		if b.Len() > 0 {
 			b.WriteString("; ")
 		}
@@ -184,7 +191,7 @@ func (s *Sink) Probe(ctx context.Context) []component.Probe {
 	var all []component.Probe
 	for _, e := range s.endpoints {
 		p := component.Probe{What: web.Origin(e.post), Note: "token accepted"}
-		h := s.header(&route{channel: newID()})
+		h := s.header(&route{id: newID()})
 		a, err := e.client.Do(ctx, &web.Request{Header: h, URL: s.target(e, s.env.Name)})
 		if err != nil {
 			p.Err = err

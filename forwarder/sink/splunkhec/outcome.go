@@ -88,7 +88,9 @@ func (o *outcome) refused(k int) error {
 	case k < 0:
 		k = 0
 	}
-	o.sink.state.before(o, k)
+	if !o.sink.state.before(o, k) {
+		return &onceMore{first: k, err: o.err}
+	}
 	bad := &sink.Rejected{Index: []int{k}, Reason: o.err, Answer: o.reply.words}
 	if k+1 == o.all {
 		return bad
@@ -106,8 +108,9 @@ func (o *outcome) fields() error {
 	case k == 0 && !o.bare && bytes.Contains(o.sink.buf, []byte(fields)):
 		o.sink.once("the receiver does not take an event's indexed fields; such events go without", "answer", o.reply.words)
 		return &onceMore{bare: true, err: o.err}
+	case k > 0 && !o.sink.state.before(o, k):
+		return &onceMore{first: k, err: o.err}
 	case k > 0:
-		o.sink.state.before(o, k)
 		return &sink.Partial{Done: k}
 	}
 	return o.refused(k)
@@ -120,7 +123,7 @@ func (o *outcome) channel() error {
 		s.state.lost(o.way.session, o.err)
 		return fmt.Errorf("%w: %w", sink.ErrSession, o.err)
 	}
-	s.state.open(o.e)
+	s.state.name(o.e)
 	return &onceMore{err: o.err}
 }
 
@@ -133,8 +136,7 @@ func (o *outcome) unwell() error {
 	if pause > 0 && !s.others() {
 		err = &sink.Busy{For: pause, Err: err}
 	}
-	if k > 0 {
-		s.state.before(o, k)
+	if k > 0 && s.state.before(o, k) {
 		return &sink.Partial{Done: k, Err: err}
 	}
 	return err

@@ -65,16 +65,16 @@ type reply struct {
 	known   bool   // it is HEC's JSON, complete
 	full    bool   // the receiver is near what it can take, or there
 	number  int    // of the first envelope that was not processed; -1: not said
-	id      uint64 // of the acknowledgement to come
+	id      int64  // of the acknowledgement to come
 	hasID   bool
 }
 
 // wire is the JSON of a reply.
 type wire struct {
-	Text   string  `json:"text"`
-	Code   *int    `json:"code"`
-	AckID  *uint64 `json:"ackId"`
-	Number *int    `json:"invalid-event-number"`
+	Text   string `json:"text"`
+	Code   *int   `json:"code"`
+	AckID  *int64 `json:"ackId"`
+	Number *int   `json:"invalid-event-number"`
 }
 
 // readReply understands an answer to n envelopes. c makes it fit for people.
@@ -88,7 +88,7 @@ func readReply(c *web.Client, a *web.Answer, n int) reply {
 			r.words += " " + name
 		}
 		r.words = fmt.Sprintf("%s: %s (code %d)", r.words, line(w.Text), r.code)
-		if w.AckID != nil {
+		if w.AckID != nil && *w.AckID >= 0 {
 			r.id, r.hasID = *w.AckID, true
 		}
 		if w.Number != nil && *w.Number >= 0 && *w.Number < n {
@@ -119,7 +119,7 @@ func line(text string) string {
 
 // readAcks understands the answer to a question for acknowledgements: the ids that are
 // confirmed. It is nil and false when the answer is none.
-func readAcks(body []byte) (confirmed []uint64, ok bool) {
+func readAcks(body []byte) (confirmed []int64, ok bool) {
 	var w struct {
 		Acks map[string]bool `json:"acks"`
 	}
@@ -127,7 +127,7 @@ func readAcks(body []byte) (confirmed []uint64, ok bool) {
 		return nil, false
 	}
 	for text, yes := range w.Acks {
-		id, err := strconv.ParseUint(text, 10, 64)
+		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
 			return nil, false
 		}

@@ -129,24 +129,38 @@ func (s *Sink) Send(ctx context.Context, items []sink.Item) error {
 			return s.ended(err)
 		}
 	}
-	err := s.attempt(ctx, items, false)
-	var again *onceMore
-	if errors.As(err, &again) {
-		err = s.attempt(ctx, items, again.bare)
-	}
-	if errors.As(err, &again) {
-		err = again.err
-	}
-	return err
+	return s.twice(ctx, items)
 }
 
-// onceMore says that the same request is worth a second attempt at once.
+// onceMore says that a second attempt at once is worth it.
 type onceMore struct {
-	bare bool // without the indexed fields of the first item
-	err  error
+	bare  bool // without the indexed fields of the first item
+	first int  // with so many of the items only; 0: all
+	err   error
 }
 
 func (o *onceMore) Error() string { return o.err.Error() }
+
+// twice makes one attempt, and another one where that is worth it.
+func (s *Sink) twice(ctx context.Context, items []sink.Item) error {
+	err := s.attempt(ctx, items, false)
+	var again *onceMore
+	if !errors.As(err, &again) {
+		return err
+	}
+	part := items
+	if again.first > 0 {
+		part = items[:again.first]
+	}
+	err = s.attempt(ctx, part, again.bare)
+	if errors.As(err, &again) {
+		err = again.err
+	}
+	if err == nil && len(part) < len(items) {
+		return &sink.Partial{Done: len(part)}
+	}
+	return err
+}
 
 // attempt is one request.
 func (s *Sink) attempt(ctx context.Context, items []sink.Item, bare bool) error {
@@ -160,9 +174,15 @@ func (s *Sink) attempt(ctx context.Context, items []sink.Item, bare bool) error 
 		if ctx.Err() == nil {
 			s.failed(e, 0)
 		}
+		if !errors.Is(err, web.ErrUnsent) {
+			s.state.doubt(e, &way)
+		}
 		return s.ended(err)
 	}
 	r := readReply(e.client, a, n)
+	if !r.known && (r.verdict == taken || a.Status >= 500) {
+		s.state.doubt(e, &way)
+	}
 	s.pace.answered(a.At, a.At.Sub(began), r.full)
 	if r.full {
 		s.env.Meter.Add("capacity_warnings", 1)

@@ -51,6 +51,16 @@ type Client struct {
 	tripN uint64          // generation of the certificates it is made with
 }
 
+// ErrUnsent is wrapped by errors that came before anything of a request was sent: the
+// receiver's name is not known, it does not let us connect, its certificate is none to
+// believe.
+var ErrUnsent = errors.New("nothing was sent")
+
+// unsent makes an error one of ErrUnsent, with a text of its own.
+type unsent struct{ error }
+
+func (u unsent) Unwrap() []error { return []error{u.error, ErrUnsent} }
+
 // Request is one attempt.
 type Request struct {
 	Method string   // "" is POST
@@ -110,8 +120,8 @@ func (c *Client) Close() error {
 }
 
 // Do makes one attempt and waits for the whole answer, whatever its status. An error
-// means that there was none: the receiver may have the request all the same. The error
-// is ctx's when that has ended, and has no secret.
+// means that there was none: unless it is ErrUnsent, the receiver may have the request all
+// the same. The error is ctx's when that has ended, and has no secret.
 func (c *Client) Do(ctx context.Context, r *Request) (*Answer, error) {
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.conf.Timeout)
@@ -122,11 +132,11 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Answer, error) {
 		err = net.ErrClosed
 	}
 	if err != nil {
-		return nil, c.Fail(err)
+		return nil, unsent{c.Fail(err)}
 	}
 	req, err := c.request(ctx, r)
 	if err != nil {
-		return nil, c.Fail(err)
+		return nil, unsent{c.Fail(err)}
 	}
 	resp, err := trip.RoundTrip(req)
 	if err != nil {
@@ -207,31 +217,44 @@ func (c *Client) explain(outer, inner context.Context, err error) error {
 	var slow net.Error
 	var op *net.OpError
 	var plain tls.RecordHeaderError
+	var untrusted *tls.CertificateVerificationError
+	var pin *certs.PinError
 	switch {
 	case outer.Err() != nil:
 		return outer.Err()
 	case c.life.Err() != nil:
 		return c.Fail(net.ErrClosed)
 	case errors.As(err, &lookup):
-		return c.Fail(lookup)
+		return unsent{c.Fail(lookup)}
 	case inner.Err() != nil:
 		return c.Fail(fmt.Errorf("no answer within %v", c.conf.Timeout))
 	case errors.As(err, &plain), c.to.Scheme == "https" && strings.Contains(err.Error(), "server gave HTTP response"):
-		return c.Fail(errors.New("the receiver does not speak TLS"))
+		return unsent{c.Fail(errors.New("the receiver does not speak TLS"))}
+	case errors.As(err, &untrusted), errors.As(err, &pin):
+		return unsent{c.Fail(err)}
 	case errors.As(err, &op):
-		cause := op.Err
-		var call *os.SyscallError
-		if errors.As(cause, &call) {
-			cause = call.Err
-		}
-		if slow, ok := cause.(net.Error); ok && slow.Timeout() {
-			return c.Fail(fmt.Errorf("%s: no answer", op.Op))
-		}
-		return c.Fail(fmt.Errorf("%s: %w", op.Op, cause))
+		return c.broken(op)
 	case errors.As(err, &slow) && slow.Timeout():
 		return c.Fail(errors.New("no answer in time"))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return c.Fail(errors.New("the connection ended without an answer"))
+	}
+	return c.Fail(err)
+}
+
+// broken is explain for what the network said.
+func (c *Client) broken(op *net.OpError) error {
+	cause := op.Err
+	var call *os.SyscallError
+	if errors.As(cause, &call) {
+		cause = call.Err
+	}
+	err := fmt.Errorf("%s: %w", op.Op, cause)
+	if slow, ok := cause.(net.Error); ok && slow.Timeout() {
+		err = fmt.Errorf("%s: no answer", op.Op)
+	}
+	if op.Op == "dial" {
+		return unsent{c.Fail(err)}
 	}
 	return c.Fail(err)
 }

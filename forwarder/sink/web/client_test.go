@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -129,13 +130,16 @@ func TestFailures(t *testing.T) {
 	encrypted := serveTLS(t, http.NotFound)
 	closed := serve(t, nil)
 	closed.Close()
-	for name, c := range map[string]struct{ url, want string }{
-		"refused":      {closed.URL, "dial: connection refused"},
-		"hung up":      {hangUp.URL, "the connection ended without an answer"},
-		"no HTTP":      {garbage, "malformed HTTP response"},
-		"no TLS":       {strings.Replace(hangUp.URL, "http:", "https:", 1), "the receiver does not speak TLS"},
-		"unknown CA":   {encrypted.URL, "certificate signed by unknown authority"},
-		"no such name": {"http://siemfwd.invalid", "lookup siemfwd.invalid"},
+	for name, c := range map[string]struct {
+		url, want string
+		unsent    bool
+	}{
+		"refused":      {closed.URL, "dial: connection refused", true},
+		"hung up":      {hangUp.URL, "the connection ended without an answer", false},
+		"no HTTP":      {garbage, "malformed HTTP response", false},
+		"no TLS":       {strings.Replace(hangUp.URL, "http:", "https:", 1), "the receiver does not speak TLS", true},
+		"unknown CA":   {encrypted.URL, "certificate signed by unknown authority", true},
+		"no such name": {"http://siemfwd.invalid", "lookup siemfwd.invalid", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cl := client(t, c.url+"/"+secret+"?token="+secret, Defaults())
@@ -143,6 +147,7 @@ func TestFailures(t *testing.T) {
 			for range 2 {
 				_, err := cl.Do(t.Context(), &Request{Body: []byte("x")})
 				require.ErrorContains(t, err, c.want)
+				assert.Equal(t, c.unsent, errors.Is(err, ErrUnsent))
 				assert.True(t, strings.HasPrefix(err.Error(), c.url+": "), err)
 				for _, verb := range []string{"%v", "%+v", "%q", "%#v"} {
 					assert.NotContains(t, fmt.Sprintf(verb, err), secret)
