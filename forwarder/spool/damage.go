@@ -69,6 +69,10 @@ func (d *damage) lost(from, to uint64, found bool) {
 		d.places = places
 	}
 	d.events += to - from
+	if u := d.spool.unsure; from >= u.from && to <= u.to {
+		d.spool.log.Warn("spool: events that were being written when the log was last cut off are not there; most likely nobody was told that they were", "from", from, "to", to-1)
+		return
+	}
 	d.spool.log.Error("spool: events lost to damage", "from", from, "to", to-1)
 }
 

@@ -195,6 +195,7 @@ func (s *Spool) goOn(last scanned) error {
 	first := s.next
 	if n > 0 {
 		first = last.unsure.next
+		s.unsure = gap{first, last.next}
 	}
 	kept := &fill{buf: last.kept, first: first, next: s.next, newest: s.newest, batches: 1}
 	seg, err := s.newSegment(first, s.marks, s.newest, []*fill{kept}, true)

@@ -145,6 +145,7 @@ type Spool struct {
 	reserved atomic.Bool // the reserve is there
 
 	damage damage
+	unsure gap // events that were being written when the log before this one ended
 }
 
 // tail is the end of what readers may see.
