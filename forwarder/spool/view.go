@@ -268,17 +268,19 @@ func (v *View) readEnd() {
 // Behind returns how many events wait behind the position of a cursor, and when the
 // oldest of them was received; the zero time when there is none or it cannot be read.
 func (v *View) Behind(p Pos) (events uint64, oldest time.Time) {
-	index := max(p.Index, v.First())
-	if index >= v.Next() {
+	if first := v.First(); p.Index < first {
+		p = Pos{Index: first}
+	}
+	if p.Index >= v.Next() {
 		return 0, time.Time{}
 	}
-	for e, err := range v.from(index, noTime) {
+	for e, err := range v.from(p, noTime) {
 		if err == nil {
 			oldest = e.Time
 		}
 		break
 	}
-	return v.Next() - index, oldest
+	return v.Next() - p.Index, oldest
 }
 
 // Oldest is when the oldest event kept was received; the zero time when there is none.

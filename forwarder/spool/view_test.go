@@ -61,6 +61,16 @@ func TestViewOfALogAtRest(t *testing.T) {
 		n, oldest := v.Behind(spool.Pos{Index: 101})
 		assert.EqualValues(t, len(w.texts)-100, n)
 		assert.Equal(t, v.Oldest(), oldest)
+		for e, err := range v.Range(time.Time{}, time.Time{}) { // with the place, or a wrong one
+			require.NoError(t, err)
+			wrong := e.Pos
+			wrong.Offset -= 7
+			for _, p := range []spool.Pos{e.Pos, wrong} {
+				n, oldest = v.Behind(p)
+				assert.EqualValues(t, len(w.texts)-int(e.Index), n)
+				assert.Equal(t, n == 0, oldest.IsZero())
+			}
+		}
 		n, oldest = v.Behind(spool.Pos{Index: v.Next()})
 		assert.Zero(t, n)
 		assert.True(t, oldest.IsZero())

@@ -49,6 +49,16 @@ func (k *walk) next() (s step, ok bool) {
 	return s, true
 }
 
+// skip goes to where the event at p stands, if it does.
+func (k *walk) skip(p Pos) {
+	if p.Offset <= 0 || p.Offset >= k.size {
+		return
+	}
+	if h, _, v := k.w.frame(p.Offset, k.size, true); v == good && h.index == p.Index {
+		k.off, k.cold = p.Offset, p.Offset
+	}
+}
+
 // forget has the page cache let go of what was read: nobody will read it again soon, and
 // what others have cached is worth more.
 func (k *walk) forget() {
@@ -84,7 +94,7 @@ func (v *View) RangeAt(index uint64, from, to time.Time) iter.Seq2[Entry, error]
 		if !to.IsZero() {
 			below = toNano(to)
 		}
-		for e, err := range v.from(index, least) {
+		for e, err := range v.from(Pos{Index: index}, least) {
 			if err != nil {
 				yield(e, err)
 				return
@@ -96,14 +106,14 @@ func (v *View) RangeAt(index uint64, from, to time.Time) iter.Seq2[Entry, error]
 	}
 }
 
-// from yields the events with that index or a later one. Segments in which nothing was
+// from yields the events at p and behind it. Segments in which nothing was
 // received at least or later may be left out.
-func (v *View) from(index uint64, least int64) iter.Seq2[Entry, error] {
+func (v *View) from(p Pos, least int64) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		var k walk
 		for i := range v.Segments {
 			seg, stop := &v.Segments[i], v.stop(i)
-			if stop <= index {
+			if stop <= p.Index {
 				continue
 			}
 			if i+1 < len(v.Segments) {
@@ -120,7 +130,10 @@ func (v *View) from(index uint64, least int64) iter.Seq2[Entry, error] {
 				return
 			}
 			k.begin(f, seg.Size)
-			more := k.events(max(index, seg.First), stop, func(e Entry) bool {
+			if p.Segment == seg.First {
+				k.skip(p)
+			}
+			more := k.events(max(p.Index, seg.First), stop, func(e Entry) bool {
 				e.Pos.Segment = seg.First
 				return yield(e, nil)
 			})
