@@ -29,7 +29,10 @@ func HEC(others ...kit.Vendor) kit.Vendor {
 	hook := hecHook
 	hook.Ways = hecWays()
 	hook.Read = func(body []byte, add func(data []byte, key event.Key)) *kit.Answer {
-		return readHEC(body, others, add)
+		return readHEC("", body, others, add)
+	}
+	hook.ReadQuery = func(query string, body []byte, add func(data []byte, key event.Key)) *kit.Answer {
+		return readHEC(query, body, others, add)
 	}
 	return kit.Vendor{
 		Name:    "hec",
@@ -45,6 +48,7 @@ func HEC(others ...kit.Vendor) kit.Vendor {
 		Shape:   kit.Body,
 		Samples: hecSamples,
 		Hook:    &hook,
+		Options: &hecOptions,
 	}
 }
 
@@ -59,8 +63,8 @@ func recognise(others []kit.Vendor, envelope []byte) *kit.Vendor {
 }
 
 // keyOf is the key that the vendor of an envelope gives its deliveries.
-func keyOf(others []kit.Vendor, envelope []byte) (key event.Key) {
-	if o := recognise(others, envelope); o != nil && o.Hook.Read != nil {
+func keyOf(o *kit.Vendor, envelope []byte) (key event.Key) {
+	if o.Hook.Read != nil {
 		o.Hook.Read(envelope, func(_ []byte, k event.Key) { key = k })
 	}
 	return key
@@ -80,13 +84,28 @@ var hecHook = kit.Hook{
 	Malformed: hecAnswer(http.StatusUnauthorized, 3, "Invalid authorization"),
 	Denied:    hecAnswer(http.StatusForbidden, 4, "Invalid token"),
 	Query:     hecAnswer(http.StatusBadRequest, 16, "Query string authorization is not enabled"),
+	Failed:    hecAnswer(http.StatusInternalServerError, 8, "Internal server error"),
 	Also:      []string{"/event", "/event/1.0"},
+	Acks:      &hecAcks,
 }
 
 // readHEC splits a body: envelopes one after another, or a list of them, which HEC
 // itself does not take. As with HEC, what stands before the first wrong envelope is
-// taken, and the answer says which one that is; a list is taken as a whole or not.
-func readHEC(body []byte, others []kit.Vendor, add func(data []byte, key event.Key)) *kit.Answer {
+// taken, and the answer says which one that is; a list is taken as a whole or not. Host,
+// source, sourcetype, index and time of an envelope hold for those behind it, too, which
+// are completed with them, unless they are another vendor's.
+func readHEC(query string, body []byte, others []kit.Vendor, add func(data []byte, key event.Key)) *kit.Answer {
+	var meta hecMeta
+	if bad := meta.readQuery(query, false); bad != nil {
+		return bad
+	}
+	take := func(envelope []byte) {
+		if o := recognise(others, envelope); o != nil {
+			add(envelope, keyOf(o, envelope))
+			return
+		}
+		add(meta.complete(envelope), event.Key{})
+	}
 	at, n := 0, 0
 	if bytes.HasPrefix(body, record.Bytes("\uFEFF")) {
 		at = 3
@@ -108,14 +127,17 @@ func readHEC(body []byte, others []kit.Vendor, add func(data []byte, key event.K
 				}
 			}
 			for list = kit.Items(value); list.Next(); n++ {
-				add(list.Value, keyOf(others, list.Value))
+				take(list.Value)
 			}
 		} else {
 			if f := checkHEC(value); f != nil {
 				return f.answer(n, taken, f.reason)
 			}
-			add(value, keyOf(others, value))
+			take(value)
 			n++
+		}
+		if bad := meta.tooMuch(); bad != nil {
+			return bad
 		}
 		at, taken = end, end
 	}
@@ -236,7 +258,9 @@ func parseHEC(r *record.Record, raw []byte) error {
 		r.Message = e
 	}
 	fallback(r, "HEC", "hec")
-	setIdentity(r, "hec|", raw)
+	if len(r.ID) > 0 {
+		setIdentity(r, "hec|", withoutChannel(r, raw))
+	}
 	return nil
 }
 

@@ -112,7 +112,11 @@ type Hook struct {
 	// (zero: none). A nil answer means that the body is good; otherwise nothing of it
 	// is kept as an event and the sender gets the answer. Optional: without it every
 	// non-empty body is one event.
+	// What add is given is good until it returns.
 	Read func(body []byte, add func(data []byte, key event.Key)) *Answer
+	// ReadQuery takes Read's place for requests with a query in their URL, which may say
+	// something of all events. Optional.
+	ReadQuery func(query string, body []byte, add func(data []byte, key event.Key)) *Answer
 	// OK answers a good body once it is durable; the zero Answer means 200 without body.
 	OK Answer
 	// Accepted is for an answer that repeats something of the body: it makes what is
@@ -129,6 +133,10 @@ type Hook struct {
 	// Query answers a request with its token in the URL where the configuration does not
 	// allow that. Optional: without it nobody looks there.
 	Query Answer
+	// Failed answers when the listener itself fails on a request; the zero Answer means 500.
+	Failed Answer
+	// Acks lets senders ask later whether what they sent is durable. Optional.
+	Acks *Acks
 	// Also holds what may stand behind the configured path: "/event" lets the same
 	// events in there too.
 	Also []string
@@ -145,8 +153,30 @@ type Way struct {
 	Open   bool   // no credential is asked for
 	// Read is as that of Hook; what is good is answered with Hook's OK. Without it the
 	// way takes no events, and whoever asks gets OK, or Full while the spool takes nothing.
-	Read     func(body []byte, add func(data []byte, key event.Key)) *Answer
-	OK, Full Answer // zero: Hook's
+	Read      func(body []byte, add func(data []byte, key event.Key)) *Answer
+	ReadQuery func(query string, body []byte, add func(data []byte, key event.Key)) *Answer // as that of Hook
+	Acks      bool                                                                          // whether Hook's Acks are asked for here; without any it is OK that answers
+	OK, Full  Answer                                                                        // zero: Hook's
+}
+
+// Acks are acknowledgements in the manner of Splunk's HEC: senders open a channel, which
+// is a GUID of theirs, get a number for each request on it, and ask by number. A number
+// is given out when the events are durable, so that the answer is always yes: once, or
+// more often where a sender asks for numbers in no order. Numbers begin at 0 on each
+// channel, and again when the process starts.
+type Acks struct {
+	Header, Param string // header and query parameter that name the channel
+	// Required is whether a request without channel, or with one that is no GUID, is
+	// refused. Otherwise it is taken like any other and given no number.
+	Required         bool
+	Missing, Invalid Answer // to such a request or question
+	Bad              Answer // to a question that cannot be read
+	// Taken is the answer to a request whose events are durable.
+	Taken func(id uint64) Answer
+	// Ask reads a question.
+	Ask func(body []byte) (ids []uint64, ok bool)
+	// Reply is the body of the answer to it, durable being as long as ids.
+	Reply func(ids []uint64, durable []bool) string
 }
 
 // Answer is what a sender is told.

@@ -105,7 +105,11 @@ func (h *Hub) New(cfg *Config, hook *kit.Hook, env component.Env) (source.Source
 	if known := h.tls[cfg.Listen]; !known.Given() && cfg.TLS.Given() {
 		h.tls[cfg.Listen] = cfg.TLS
 	}
-	return &Source{hub: h, cfg: *cfg, hook: hook, env: env, gate: g}, nil
+	s := &Source{hub: h, cfg: *cfg, hook: hook, env: env, gate: g}
+	if hook.Acks != nil {
+		s.channels = newChannels()
+	}
+	return s, nil
 }
 
 // Source is one webhook.
@@ -115,6 +119,8 @@ type Source struct {
 	hook *kit.Hook
 	env  component.Env
 	gate *gate.Gate
+
+	channels *channels // nil: nobody is given acknowledgements
 
 	mu    sync.Mutex
 	bound string // URL without path; "" while Run is not running

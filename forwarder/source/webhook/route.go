@@ -21,6 +21,7 @@ type route struct {
 	gate      *gate.Gate
 	paths     []string            // all that lead here
 	ways      map[string]*kit.Way // by path, those that are not for the hook's own events
+	channels  *channels           // nil: nobody is given acknowledgements
 	tokenPath string
 	cfg       *Config
 	env       component.Env
@@ -40,7 +41,7 @@ type route struct {
 }
 
 func newRoute(s *Source, log source.Log) *route {
-	r := &route{log: log, hook: s.hook, gate: s.gate, paths: pathsOf(&s.cfg, s.hook), ways: map[string]*kit.Way{}, tokenPath: s.cfg.Auth.Endpoint(), cfg: &s.cfg, env: s.env,
+	r := &route{log: log, hook: s.hook, channels: s.channels, gate: s.gate, paths: pathsOf(&s.cfg, s.hook), ways: map[string]*kit.Way{}, tokenPath: s.cfg.Auth.Endpoint(), cfg: &s.cfg, env: s.env,
 		maxBody: int64(s.cfg.MaxBody), maxInflated: int64(s.cfg.MaxInflated),
 		emitFor: s.hub.limits.emit, fullFor: s.hub.limits.full, inHand: map[*desk]http.ResponseWriter{}}
 	for i := range s.hook.Ways {

@@ -95,6 +95,10 @@ func (r *route) guard(w http.ResponseWriter, req *http.Request) {
 	if p := recover(); p != nil {
 		r.env.Log.Error("failed on a request", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		w.Header()["Connection"] = closeValue
+		if r.hook.Failed.Status != 0 {
+			answer(w, &r.hook.Failed, http.StatusInternalServerError)
+			return
+		}
 		fail(w, http.StatusInternalServerError, "failed on this request")
 	}
 }
@@ -106,19 +110,31 @@ type request struct {
 	at     time.Time
 	dedupe string   // id of the delivery; "": not known
 	way    *kit.Way // nil: the hook's own
+	query  string   // of the URL
+
+	channel    guid // for acknowledgements
+	hasChannel bool
 }
 
 func (r *route) serve(w http.ResponseWriter, req *http.Request, k *desk) {
-	q := request{w: w, at: time.Now(), peer: sender(req, r.cfg.Proxies), way: r.ways[req.URL.Path]}
+	q := request{w: w, at: time.Now(), peer: sender(req, r.cfg.Proxies), way: r.ways[req.URL.Path], query: req.URL.RawQuery}
 	if !r.admit(&q, req) {
 		return
 	}
-	if q.way != nil && q.way.Read == nil {
+	asks := q.way != nil && q.way.Acks && r.hook.Acks != nil
+	if q.way != nil && q.way.Read == nil && !asks {
 		r.tell(&q)
+		return
+	}
+	if !r.open(&q, req, asks) {
 		return
 	}
 	body, ok := r.receive(&q, req, k)
 	if !ok {
+		return
+	}
+	if asks {
+		r.acknowledge(&q, body)
 		return
 	}
 	bad := r.split(&q, k, body)
@@ -136,6 +152,11 @@ func (r *route) serve(w http.ResponseWriter, req *http.Request, k *desk) {
 	}
 	if bad != nil {
 		r.refuse(&q, body[min(bad.Taken, len(body)):], bad)
+		return
+	}
+	if q.hasChannel {
+		good := r.hook.Acks.Taken(r.channels.take(q.channel, q.at))
+		answer(w, &good, http.StatusOK)
 		return
 	}
 	if r.hook.Accepted != nil {

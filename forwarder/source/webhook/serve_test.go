@@ -425,7 +425,9 @@ func TestHECConformance(t *testing.T) {
 		{"/raw", "one\ntwo\n", "Splunk t0ken", 200, success, []string{"one", "two"}, ""},
 		{"/raw/1.0", "three", "Splunk wrong", 403, `{"text":"Invalid token","code":4}`, nil, ""},
 		{"/raw/1.0", "", "Splunk t0ken", 400, `{"text":"No data","code":5}`, nil, ""},
-		{"/ack", `{"acks":[0]}`, "Splunk t0ken", 400, `{"text":"ACK is disabled","code":14}`, nil, ""},
+		{"/ack", `{"acks":[0]}`, "Splunk t0ken", 400, `{"text":"Data channel is missing","code":10}`, nil, ""},
+		{"/raw?sourcetype=a:b&host=web1", "four", "Splunk t0ken", 200, success, []string{`{"host":"web1","sourcetype":"a:b","event":"four"}`}, ""},
+		{"?index=i", `{"event":"h","source":"s"}{"event":"i"}`, "Splunk t0ken", 200, success, []string{`{"index":"i","event":"h","source":"s"}`, `{"source":"s","index":"i","event":"i"}`}, ""},
 		{"/ack", `{"acks":[0]}`, "", 401, `{"text":"Token is required","code":2}`, nil, ""},
 		{"/nothing", "text", "Splunk t0ken", 404, `{"error":"nothing is here"}`, nil, ""},
 	} {

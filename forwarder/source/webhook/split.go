@@ -25,8 +25,12 @@ func (r *route) split(q *request, k *desk, body []byte) *kit.Answer {
 		k.batch.Add(event.Raw{Data: data, Time: q.at, Peer: q.peer, Key: key})
 	}
 	switch {
+	case q.way != nil && q.query != "" && q.way.ReadQuery != nil:
+		return q.way.ReadQuery(q.query, body, add)
 	case q.way != nil:
 		return q.way.Read(body, add)
+	case q.query != "" && r.hook.ReadQuery != nil:
+		return r.hook.ReadQuery(q.query, body, add)
 	case r.hook.Read != nil:
 		return r.hook.Read(body, add)
 	}
