@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type tracer struct {
 	read  uint64 // events of the logs that are done
 	told  time.Time
 	found int
+	quick bool // only events that hold the id as it is written
 }
 
 // traceLog is the log of one source.
@@ -126,13 +128,20 @@ func (t *tracer) run(ctx context.Context) error {
 		}
 		total += l.view.Next() - l.view.First()
 	}
-	for i := range t.logs {
-		if err := t.search(ctx, &t.logs[i], total); err != nil || t.enough() {
-			return err
+	// Most events hold their id as it is written, so that most others need not be parsed.
+	for _, t.quick = range []bool{true, false} {
+		if t.quick && t.ask.ID == "" {
+			continue
 		}
-	}
-	if t.found > 0 {
-		return nil
+		t.read = 0
+		for i := range t.logs {
+			if err := t.search(ctx, &t.logs[i], total); err != nil || t.enough() {
+				return err
+			}
+		}
+		if t.found > 0 {
+			return nil
+		}
 	}
 	if err := t.searchLetters(ctx); err != nil || t.found > 0 {
 		return err
@@ -208,6 +217,9 @@ func (t *tracer) progress(read, total uint64) error {
 // matches reads an event into the tracer's record and reports whether it is one that is
 // looked for.
 func (t *tracer) matches(l *traceLog, e *spool.Entry) bool {
+	if t.quick && !bytes.Contains(e.Data, record.Bytes(t.ask.ID)) {
+		return false
+	}
 	t.rec.Reset()
 	o := Origin{Source: l.cfg.Name, Zone: l.cfg.Timezone, Position: e.Index, Rules: l.rules, tickets: l.tickets}
 	_ = ReadEvent(&t.rec, l.vendor, e.Raw, o)

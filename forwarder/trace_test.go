@@ -258,3 +258,18 @@ func TestTraceTellsWhatWasClearedByHandAndWhoseLetterIsGone(t *testing.T) {
 	e = d.trace(control.Trace{UID: uid["n=2 severity=9 bad=1"]}).events[0]
 	assert.Equal(t, []string{"dead: refused; its dead letter has been sent again or removed since"}, told(e, "picky"))
 }
+
+// An id is found however the event writes it.
+func TestTraceFindsAnIdThatIsEscaped(t *testing.T) {
+	d := startYAML(t, t.TempDir(), `sources: {in: {type: syslog, vendor: json, listen: ["tcp://127.0.0.1:0"]}}
+sinks: {out: {type: stdout, format: raw}}
+`, map[string]sink.Sink{"out": &script{}})
+	defer d.end()
+	d.send(`{"id":"a\/b\u0031"}`, `{"id":"c","other":"a/b1"}`)
+	d.eventually("delivered", func(st control.Status) bool { return laneOf(st, "out").Delivered == 2 })
+	got := d.trace(control.Trace{ID: "a/b1"}).events
+	require.Len(t, got, 1)
+	assert.EqualValues(t, 1, got[0].Position)
+	assert.Len(t, d.trace(control.Trace{ID: "c"}).events, 1)
+	assert.Empty(t, d.trace(control.Trace{ID: "d"}).events)
+}
