@@ -93,6 +93,9 @@ type Options struct {
 	// in it as an object, with numbers Splunk can hold, every other as a string. MaxSize
 	// then bounds the event, not the envelope.
 	HEC *HEC
+	// Template puts each event into a text of the configuration's. MaxSize then bounds the
+	// event that stands for %%event%% in it, not the whole.
+	Template *Template
 }
 
 // HEC says what stands in the envelope of Splunk's HTTP Event Collector. Its Host,
@@ -198,10 +201,13 @@ func whole(t *format, o Options) (Formatter, error) {
 	if o.Refuse && limit > 0 {
 		f = strict{f, limit}
 	}
-	if o.HEC == nil {
-		return f, nil
+	switch {
+	case o.Template != nil:
+		return filled(f, o, t.object)
+	case o.HEC != nil:
+		return envelope(t, f, o)
 	}
-	return envelope(t, f, o)
+	return f, nil
 }
 
 // numbers is how numbers stand in JSON: Splunk holds them as doubles.

@@ -25,8 +25,12 @@ func formatOptions(c *config.Sink, host string) formatters.Options {
 		PipeSafe: c.Form.Pipes == "replace", TextTime: c.Form.Times == "text", PlainIPv6: c.Form.IPv6 == "plain",
 		SnakeLabels: c.Form.Labels == "snake_case", VendorFields: c.Form.VendorFields, Map: c.Form.Map,
 	}
-	if k, err := findSink(c.Type); err == nil && k.envelope != nil {
+	k, err := findSink(c.Type)
+	if err == nil && k.envelope != nil {
 		o.HEC = k.envelope(c.Config)
+	}
+	if err == nil && k.template != nil {
+		o.Template = k.template(c.Config)
 	}
 	return o
 }

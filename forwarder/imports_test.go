@@ -45,7 +45,7 @@ var tables = map[string]string{
 
 // shared are the folders under a table's folder that are no entry of the table but
 // what the entries are written with.
-var shared = []string{"parsers/kit", "formatters/text", "formatters/tree", "formatters/object", "formatters/mapping", "forwarder/sink/sinktest", "forwarder/sink/web", "forwarder/sink/relp"}
+var shared = []string{"parsers/kit", "formatters/text", "formatters/tree", "formatters/object", "formatters/mapping", "formatters/template", "forwarder/sink/sinktest", "forwarder/sink/web", "forwarder/sink/relp"}
 
 // exceptions are the files that know one entry of a table by name, and why.
 var exceptions = map[string]string{

@@ -12,6 +12,7 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/sink/splunkhec"
 	"github.com/siemfwd/siemfwd/forwarder/sink/stdout"
 	sinksyslog "github.com/siemfwd/siemfwd/forwarder/sink/syslog"
+	sinkwebhook "github.com/siemfwd/siemfwd/forwarder/sink/webhook"
 	"github.com/siemfwd/siemfwd/forwarder/source"
 	sourcefile "github.com/siemfwd/siemfwd/forwarder/source/file"
 	"github.com/siemfwd/siemfwd/forwarder/source/poll"
@@ -49,6 +50,8 @@ type sinkKind struct {
 	envelope func(cfg any) *formatters.HEC
 	// lineFeeds reports whether an event may hold line feeds; nil: it may not.
 	lineFeeds func(cfg any) bool
+	template  func(cfg any) *formatters.Template // body that the configuration gives; nil: none
+	people    bool                               // somebody reads every event: sending all of them is probably not meant
 }
 
 // sourceKinds is the table of ways in: one line each. Sources that share something (the
@@ -83,6 +86,7 @@ func sinkKinds() []sinkKind {
 		{Spec: splunkhec.Spec(), format: "json", header: "none", envelope: hecEnvelope,
 			lineFeeds: func(cfg any) bool { return hecEnvelope(cfg) != nil }},
 		{Spec: kafka.Spec(), format: "json", header: "none", keyed: true, lineFeeds: func(any) bool { return true }},
+		{Spec: sinkwebhook.Spec(checkTemplate), format: "json", keyed: true, lineFeeds: webhookLineFeeds, template: webhookTemplate},
 		{Spec: stdout.Spec(), format: "json", header: "none"},
 	}
 }
@@ -93,6 +97,21 @@ func hecEnvelope(cfg any) *formatters.HEC {
 		return nil
 	}
 	return &formatters.HEC{Source: c.Source, SourceType: c.SourceType, Index: c.Index, Bare: !c.Fields}
+}
+
+func webhookTemplate(cfg any) *formatters.Template {
+	c := cfg.(*sinkwebhook.Config)
+	if c.Template == "" {
+		return nil
+	}
+	return &formatters.Template{Text: c.Template, ContentType: c.ContentType}
+}
+
+func webhookLineFeeds(cfg any) bool { return cfg.(*sinkwebhook.Config).TakesLineFeeds() }
+
+// checkTemplate is sinkwebhook.Spec's.
+func checkTemplate(text, contentType string) (field string, err error) {
+	return formatters.CheckTemplate(formatters.Template{Text: text, ContentType: contentType})
 }
 
 // Kinds are the words a configuration may use.
@@ -109,7 +128,7 @@ func Kinds() config.Kinds {
 		k.Sources[s.Name] = kind
 	}
 	for _, s := range sinkKinds() {
-		k.Sinks[s.Name] = config.Kind{Doc: s.Doc, Config: s.Config, Format: s.format, Header: s.header}
+		k.Sinks[s.Name] = config.Kind{Doc: s.Doc, Config: s.Config, Format: s.format, Header: s.header, WantsWhen: s.people}
 	}
 	for _, v := range parsers.All() {
 		k.Vendors = append(k.Vendors, v.Name)
