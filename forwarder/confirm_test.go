@@ -564,3 +564,47 @@ func (r *remote) check(runs int) {
 		}
 	}
 }
+
+// Under drop_oldest events expire although they were sent, when nothing is confirmed. What
+// is confirmed all the same is delivered, what has to be sent again and is gone is expired.
+func TestSentEventsThatExpireAreCountedOnce(t *testing.T) {
+	out := newLate()
+	d := startYAML(t, t.TempDir(), `sources:
+  in: {type: syslog, vendor: text, listen: ["tcp://127.0.0.1:0"], spool: 256KiB, keep: 0s, when_full: drop_oldest}
+sinks: {out: {type: stdout, format: raw}}
+`, map[string]sink.Sink{"out": out})
+	defer d.end()
+	long := strings.Repeat("x", 1000)
+	emit := func(n int) {
+		for i := range n {
+			b := &event.Batch{}
+			b.Add(event.Raw{Data: fmt.Appendf(nil, "event %d %s", i, long), Time: time.Now()})
+			require.NoError(t, d.sources[0].spool.Emit(t.Context(), b))
+			peertest.Balanced(t, d.Status())
+		}
+	}
+	var st control.Status
+	for n := 50; n <= 1000; n += 50 { // the lane keeps up
+		emit(50)
+		st = d.eventually("all sent", func(control.Status) bool { return len(out.taken()) == n })
+	}
+	assert.Zero(t, laneOf(st, "out").Expired, "they were sent")
+	out.confirm(100)
+	d.eventually("100 delivered, though they were gone", func(st control.Status) bool {
+		return laneOf(st, "out").Delivered == 100 && laneOf(st, "out").Unconfirmed == 900
+	})
+	out.lose("connection reset")
+	st = d.eventually("what is left is sent again", func(st control.Status) bool {
+		l := laneOf(st, "out")
+		return l.Expired > 500 && l.Unconfirmed == l.Waiting && l.Waiting > 0
+	})
+	left := laneOf(st, "out").Waiting
+	assert.EqualValues(t, 1000, 100+laneOf(st, "out").Expired+left)
+	emit(200)
+	d.eventually("sent", func(st control.Status) bool {
+		return st.Sources[0].Received == 1200 && laneOf(st, "out").Unconfirmed == laneOf(st, "out").Waiting
+	})
+	out.confirm(out.Progress().Taken)
+	st = d.eventually("settled", func(st control.Status) bool { return laneOf(st, "out").Waiting == 0 })
+	assert.EqualValues(t, 1200, laneOf(st, "out").Delivered+laneOf(st, "out").Expired)
+}
