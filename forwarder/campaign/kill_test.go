@@ -85,7 +85,7 @@ func newKills(t *testing.T, c *run) *kills {
 	k := &kills{t: t, book: newLedger(), twice: map[string]int{}, polledAlready: map[string]bool{}}
 	seconds := c.rounds + 2
 	api, err := simulate.CheckPoint(simulate.Options{
-		Seed: c.seed, Events: 200 * seconds, For: time.Duration(seconds) * 700 * time.Millisecond, PageSize: 50, TokenLife: 5 * time.Second,
+		Seed: c.seed, Events: 20 * seconds, For: time.Duration(seconds) * 700 * time.Millisecond, PageSize: 200, TokenLife: 5 * time.Second,
 		Faults: simulate.Faults{Late: 0.02, MostLate: 2 * time.Second, Duplicates: 0.01, Ties: 0.2, Errors: 0.02, Cut: 0.02, Stale: 0.01, Revoke: 0.01},
 	})
 	require.NoError(t, err)
@@ -109,7 +109,7 @@ sources:
   hook: {type: webhook, vendor: json, listen: "%s", path: /hooks/json, auth: {type: none}, dedupe: X-Delivery}
   tcp: {type: syslog, vendor: text, listen: ["tcp://%s"]}
   relp: {type: syslog, vendor: text, listen: ["relp://%s"]}
-  api: {type: poll, vendor: checkpoint, base_url: "%s", client_id: "%s", access_key: %s, page_size: 50, every: 200ms, since: 1h, overlap: 10s, settle: 200ms, timeout: 2s, requests_per_minute: 600000}
+  api: {type: poll, vendor: checkpoint, base_url: "%s", client_id: "%s", access_key: %s, page_size: 200, every: 200ms, since: 1h, overlap: 5s, settle: 200ms, timeout: 2s, requests_per_minute: 600000}
 sinks:
   file: {type: file, path: "%s", format: raw}
   tcp: {type: syslog, address: "tcp://%s", format: raw, header: none, framing: lf}
@@ -162,7 +162,7 @@ func (k *kills) block(draw *rand.Rand, n int) {
 var moods = []simulate.SplunkFaults{
 	{}, {},
 	{Codes: map[int]float64{9: 1}}, // busy, which is as good as down
-	{Codes: map[int]float64{8: 0.2}, Lost: 0.1, Cut: 0.1, AckLost: 0.2},
+	{Codes: map[int]float64{8: 0.2}, Lost: 0.1, Cut: 0.1, Restart: 0.1, AckLost: 0.2},
 }
 
 // newHEC begins with an empty one, between two blocks.
@@ -249,11 +249,14 @@ func (k *kills) finish() {
 		}
 		return n
 	}
-	deadline := time.Now().Add(patience)
-	k.p.Until(2*patience, "all polled events are there", func(st control.Status) bool {
+	least, since := math.MaxInt, time.Now()
+	k.p.Until(10*patience, "all polled events are there", func(st control.Status) bool {
 		k.readFile()
 		k.readHEC()
-		return idle(st) && (left() == 0 || time.Now().After(deadline))
+		if n := left(); n < least {
+			least, since = n, time.Now()
+		}
+		return idle(st) && (least == 0 || time.Since(since) > patience)
 	})
 	k.p.Stop()
 	k.polled = len(want)
