@@ -583,3 +583,15 @@ sinks:
 	assert.Contains(t, took[1], `"severity":9`)
 	assert.Contains(t, took[1], marked)
 }
+
+func TestASinkCanLeaveOutReplays(t *testing.T) {
+	out := &script{}
+	d := startWith(t, t.TempDir(), "format: json, drop: [[replay exists]]", map[string]sink.Sink{"out": out})
+	defer d.end()
+	d.send(numbered(0, 600)...)
+	d.eventually("delivered", func(st control.Status) bool { return laneOf(st, "out").Delivered == 600 })
+	last := d.replay(control.Replay{}).all()
+	assert.Zero(t, last.Sent)
+	assert.EqualValues(t, 600, last.LeftOut)
+	assert.Len(t, out.taken(), 600)
+}

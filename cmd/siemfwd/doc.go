@@ -20,13 +20,14 @@ import (
 func docCommand(a *app) *cobra.Command {
 	var qid, conf bool
 	cmd := &cobra.Command{
-		Use:   "doc VENDOR|TYPE|PROFILE|sources|sinks|queue|dead",
+		Use:   "doc VENDOR|TYPE|PROFILE|sources|sinks|queue|dead|tap|trace|replay",
 		Short: "Read about a vendor, a type of source or sink, or a receiver: how to set it up, what arrives",
 		Long: `Read about a vendor: how to set it up, what arrives. Or about a type of source or sink,
 such as splunk_hec, and its keys; sources and sinks show the keys of all of them. Or about a
 receiver that a sink's profile: names (splunk, qradar, sentinel, arcsight, elastic): what to
 set up there. doc qradar --qid prints a CSV to map events by, doc splunk --conf stanzas for
-props.conf and transforms.conf. Or about what is stored (queue) and what was refused (dead).
+props.conf and transforms.conf. Or about what is stored (queue), what was refused (dead), and events that pass (tap),
+what became of one (trace) and sending them again (replay).
 
 For beyondtrust it prints what to enter in the product and the templates to paste, with
 the address and authentication of every source of that vendor in the configuration (-c).
