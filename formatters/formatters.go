@@ -14,9 +14,11 @@ import (
 	"github.com/siemfwd/siemfwd/formatters/leef"
 	"github.com/siemfwd/siemfwd/formatters/mapping"
 	"github.com/siemfwd/siemfwd/formatters/ocsf"
+	"github.com/siemfwd/siemfwd/formatters/pagerduty"
 	"github.com/siemfwd/siemfwd/formatters/raw"
 	"github.com/siemfwd/siemfwd/formatters/rfc3164"
 	"github.com/siemfwd/siemfwd/formatters/rfc5424"
+	"github.com/siemfwd/siemfwd/formatters/slack"
 	"github.com/siemfwd/siemfwd/formatters/tree"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 	"github.com/siemfwd/siemfwd/forwarder/when"
@@ -152,6 +154,16 @@ var table = [...]format{
 		Info:       Info{"ocsf", "OCSF Detection Finding (2004), schema 1.1 to 1.8, one line of JSON", true},
 		body:       func(o Options, _ bool) (body, error) { return ocsf.New(ocsf.Options{Version: o.Version, Raw: o.Raw}) },
 		sourceType: "_json", object: true,
+	},
+	{
+		Info: Info{"slack", "message of Slack, one line of JSON; for the sink of that name", false},
+		body: func(Options, bool) (body, error) { return slack.Formatter{}, nil }, object: true,
+	},
+	{
+		Info: Info{"pagerduty", "event of PagerDuty's Events API v2, one line of JSON; for the sink of that name", false},
+		body: func(o Options, _ bool) (body, error) {
+			return pagerduty.New(json.Formatter{Numbers: tree.Safe}, o.Host), nil
+		}, object: true,
 	},
 	{
 		Info: Info{"raw", "what was received, unchanged", false},

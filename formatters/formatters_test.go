@@ -37,7 +37,7 @@ func TestNames(t *testing.T) {
 		_, err := formatters.New(info.Name, formatters.Options{})
 		assert.NoError(t, err)
 	}
-	assert.Equal(t, []string{"rfc5424", "rfc3164", "cef", "leef", "json", "ecs", "ocsf", "raw"}, names)
+	assert.Equal(t, []string{"rfc5424", "rfc3164", "cef", "leef", "json", "ecs", "ocsf", "slack", "pagerduty", "raw"}, names)
 	assert.Equal(t, []string{"cef", "leef", "json", "ecs", "ocsf"}, headed)
 }
 
@@ -47,7 +47,7 @@ func TestNewRefuses(t *testing.T) {
 		o      formatters.Options
 		want   string
 	}{
-		{"cee", formatters.Options{}, `format "cee": unknown, want one of rfc5424, rfc3164, cef, leef, json, ecs, ocsf, raw`},
+		{"cee", formatters.Options{}, `format "cee": unknown, want one of rfc5424, rfc3164, cef, leef, json, ecs, ocsf, slack, pagerduty, raw`},
 		{"", formatters.Options{}, `format "": unknown`},
 		{"rfc5424", formatters.Options{Header: "none"}, `header "none": format rfc5424 is a syslog message with its own header`},
 		{"rfc3164", formatters.Options{Header: "rfc5424"}, `header "rfc5424": format rfc3164`},

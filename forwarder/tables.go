@@ -9,6 +9,8 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/sink"
 	sinkfile "github.com/siemfwd/siemfwd/forwarder/sink/file"
 	"github.com/siemfwd/siemfwd/forwarder/sink/kafka"
+	"github.com/siemfwd/siemfwd/forwarder/sink/pagerduty"
+	"github.com/siemfwd/siemfwd/forwarder/sink/slack"
 	"github.com/siemfwd/siemfwd/forwarder/sink/splunkhec"
 	"github.com/siemfwd/siemfwd/forwarder/sink/stdout"
 	sinksyslog "github.com/siemfwd/siemfwd/forwarder/sink/syslog"
@@ -51,6 +53,7 @@ type sinkKind struct {
 	// lineFeeds reports whether an event may hold line feeds; nil: it may not.
 	lineFeeds func(cfg any) bool
 	template  func(cfg any) *formatters.Template // body that the configuration gives; nil: none
+	formats   []string                           // that the sink takes; nil: all
 	people    bool                               // somebody reads every event: sending all of them is probably not meant
 }
 
@@ -87,6 +90,8 @@ func sinkKinds() []sinkKind {
 			lineFeeds: func(cfg any) bool { return hecEnvelope(cfg) != nil }},
 		{Spec: kafka.Spec(), format: "json", header: "none", keyed: true, lineFeeds: func(any) bool { return true }},
 		{Spec: sinkwebhook.Spec(checkTemplate), format: "json", keyed: true, lineFeeds: webhookLineFeeds, template: webhookTemplate},
+		{Spec: slack.Spec(), format: "slack", formats: []string{"slack"}, people: true},
+		{Spec: pagerduty.Spec(), format: "pagerduty", formats: []string{"pagerduty"}, people: true},
 		{Spec: stdout.Spec(), format: "json", header: "none"},
 	}
 }
@@ -128,7 +133,7 @@ func Kinds() config.Kinds {
 		k.Sources[s.Name] = kind
 	}
 	for _, s := range sinkKinds() {
-		k.Sinks[s.Name] = config.Kind{Doc: s.Doc, Config: s.Config, Format: s.format, Header: s.header, WantsWhen: s.people}
+		k.Sinks[s.Name] = config.Kind{Doc: s.Doc, Config: s.Config, Format: s.format, Header: s.header, Formats: s.formats, WantsWhen: s.people}
 	}
 	for _, v := range parsers.All() {
 		k.Vendors = append(k.Vendors, v.Name)
