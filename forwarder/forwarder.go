@@ -23,6 +23,7 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/deadletter"
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/sink"
+	"github.com/siemfwd/siemfwd/forwarder/sockets"
 	"github.com/siemfwd/siemfwd/forwarder/source"
 	"github.com/siemfwd/siemfwd/forwarder/spool"
 	"github.com/siemfwd/siemfwd/forwarder/telemetry"
@@ -38,6 +39,8 @@ type Options struct {
 	// FS holds the spools and the dead letters; nil is the operating system's. Tests cut
 	// the power of another.
 	FS spool.FS
+	// Sockets are those that the service manager opened; nil: none.
+	Sockets *sockets.Set
 }
 
 // Forwarder is one running daemon. Several may run in one process.
@@ -104,7 +107,11 @@ func New(cfg *config.Config, o Options) (_ *Forwarder, err error) {
 }
 
 func (f *Forwarder) env(kind, name string) component.Env {
-	return component.Env{Name: name, Host: f.host, Log: f.log.With(kind, name), Meter: f.metrics.Meter(name)}
+	env := component.Env{Name: name, Host: f.host, Log: f.log.With(kind, name), Meter: f.metrics.Meter(name)}
+	if f.opts.Sockets != nil {
+		env.Sockets = f.opts.Sockets
+	}
+	return env
 }
 
 func (f *Forwarder) addSink(c *config.Sink) error {
@@ -298,8 +305,11 @@ func (f *Forwarder) Run(ctx context.Context, ready func()) error {
 	switch {
 	case failed != nil:
 		stop()
-	case ctx.Err() == nil && ready != nil:
-		ready()
+	case ctx.Err() == nil:
+		f.opts.Sockets.Warn(f.log)
+		if ready != nil {
+			ready()
+		}
 	}
 	<-ctx.Done()
 	f.log.Info("stopping", "grace", f.cfg.Grace.String())

@@ -58,7 +58,10 @@ func (f *Forwarder) serveHTTP() (func(), error) {
 	if f.cfg.HTTP.Listen == "" {
 		return func() {}, nil
 	}
-	l, err := net.Listen("tcp", f.cfg.HTTP.Listen)
+	l, err := f.opts.Sockets.Listen("tcp", f.cfg.HTTP.Listen)
+	if l == nil && err == nil {
+		l, err = net.Listen("tcp", f.cfg.HTTP.Listen)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("http.listen: %w; choose another address, or switch it off with http: {listen: \"\"}", err)
 	}

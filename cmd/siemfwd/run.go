@@ -14,6 +14,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder"
 	"github.com/siemfwd/siemfwd/forwarder/config"
+	"github.com/siemfwd/siemfwd/forwarder/sockets"
 	"github.com/siemfwd/siemfwd/forwarder/telemetry"
 )
 
@@ -35,7 +36,7 @@ func runCommand(a *app) *cobra.Command {
 			}
 			ctx, stop := a.signals(cmd.Context(), cfg.Grace)
 			defer stop()
-			f, err := forwarder.New(cfg, forwarder.Options{Log: log, Version: buildVersion()})
+			f, err := forwarder.New(cfg, forwarder.Options{Log: log, Version: buildVersion(), Sockets: sockets.Inherited()})
 			if err != nil {
 				return err
 			}

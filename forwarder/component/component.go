@@ -5,6 +5,7 @@ package component
 import (
 	"fmt"
 	"log/slog"
+	"net"
 )
 
 // Spec is one entry of a table.
@@ -48,6 +49,16 @@ type Env struct {
 	// restart besides events and marks, such as a key it made. Whoever writes to it
 	// first makes it, with mode 0700. "" when there is none.
 	State string
+	// Sockets are those that the service manager opened; nil: none.
+	Sockets Sockets
+}
+
+// Sockets are listening sockets that were opened before this process started. Both
+// functions return nil when there is none of that address, which is then to be opened;
+// networks and addresses are those of net.Listen and net.ListenPacket.
+type Sockets interface {
+	Listen(network, address string) (net.Listener, error)
+	ListenPacket(network, address string) (net.PacketConn, error)
 }
 
 // Meter counts. Names are constants in snake_case, without the siemfwd_ prefix and

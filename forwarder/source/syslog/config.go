@@ -26,14 +26,6 @@ type Config struct {
 	IdleTimeout    time.Duration  `yaml:"idle_timeout" doc:"a stream connection that says nothing for so long is closed; 0: never"`
 }
 
-// TLS names the files of a listener's identity, in PEM form. They are read again when
-// they change.
-type TLS struct {
-	Cert     string `yaml:"cert" doc:"certificate, followed by the intermediate ones"`
-	Key      string `yaml:"key" doc:"private key"`
-	ClientCA string `yaml:"client_ca" doc:"authorities of client certificates; given, every client must show one"`
-}
-
 var defaults = Config{
 	Framing:        "auto",
 	MaxEvent:       1 << 20,

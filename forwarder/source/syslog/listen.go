@@ -1,7 +1,6 @@
 package syslog
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,7 +35,18 @@ func (r *run) bindUDP(a address) (endpoint, error) {
 		granted, err = setReceiveBuffer(c, int(r.cfg.ReceiveBuffer))
 		return err
 	}}
-	pc, err := lc.ListenPacket(r.ctx, "udp", a.at)
+	pc, err := r.passedPacket("udp", a.at)
+	if pc != nil {
+		raw, rawErr := pc.(*net.UDPConn).SyscallConn()
+		if err = rawErr; err == nil {
+			granted, err = setReceiveBuffer(raw, int(r.cfg.ReceiveBuffer))
+		}
+		if err != nil {
+			pc.Close()
+		}
+	} else if err == nil {
+		pc, err = lc.ListenPacket(r.ctx, "udp", a.at)
+	}
 	if err != nil {
 		return endpoint{}, err
 	}
@@ -55,7 +65,7 @@ func (r *run) bindTCP(a address) (endpoint, error) {
 }
 
 func (r *run) bindTLS(a address) (endpoint, error) {
-	id, err := newIdentity(r.cfg.TLS, r.env.Log)
+	id, err := r.certificate()
 	if err != nil {
 		return endpoint{}, err
 	}
@@ -64,7 +74,7 @@ func (r *run) bindTLS(a address) (endpoint, error) {
 		return endpoint{}, err
 	}
 	r.env.Log.Info("listening", "address", a.String(), "client_certificates", r.cfg.TLS.ClientCA != "")
-	return r.stream(a, l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: id.config}), nil
+	return r.stream(a, l, id.Config()), nil
 }
 
 // listenTCP puts the real port into a.
@@ -73,7 +83,19 @@ func (r *run) listenTCP(a *address) (net.Listener, error) {
 	if isRELP(a.scheme) {
 		lc.Control = smallSegments
 	}
-	l, err := lc.Listen(r.ctx, "tcp", a.at)
+	l, err := r.passed("tcp", a.at)
+	if tcp, ok := l.(*net.TCPListener); ok && lc.Control != nil {
+		raw, rawErr := tcp.SyscallConn()
+		if rawErr == nil {
+			rawErr = lc.Control("tcp", a.at, raw)
+		}
+		if err = rawErr; err != nil {
+			l.Close()
+		}
+	}
+	if l == nil && err == nil {
+		l, err = lc.Listen(r.ctx, "tcp", a.at)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +114,9 @@ func smallSegments(_, _ string, c syscall.RawConn) error {
 }
 
 func (r *run) bindUnix(a address) (endpoint, error) {
+	if l, err := r.passed("unix", a.at); l != nil || err != nil {
+		return r.passedUnix(a, l, err)
+	}
 	if err := removeStale("unix", a.at); err != nil {
 		return endpoint{}, err
 	}
@@ -108,6 +133,9 @@ func (r *run) bindUnix(a address) (endpoint, error) {
 }
 
 func (r *run) bindUnixgram(a address) (endpoint, error) {
+	if pc, err := r.passedPacket("unixgram", a.at); pc != nil || err != nil {
+		return r.passedUnixgram(a, pc, err)
+	}
 	if err := removeStale("unixgram", a.at); err != nil {
 		return endpoint{}, err
 	}

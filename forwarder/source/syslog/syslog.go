@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/siemfwd/siemfwd/forwarder/certs"
 	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/framing"
 	"github.com/siemfwd/siemfwd/forwarder/source"
@@ -32,7 +33,7 @@ func Spec() component.Spec[source.Source] {
 // the loss of at most that frame and what the sender had in flight behind it; over RELP
 // nothing is lost with it), frames_broken (a peer of a relp:// address speaks no RELP),
 // connections_refused (above max_connections), peers_denied (by allow: connections and
-// datagrams). Gauge: connections.
+// datagrams). Gauges: connections, tls_not_after_seconds.
 type Source struct {
 	cfg   Config
 	env   component.Env
@@ -103,6 +104,8 @@ type run struct {
 	turns  chan struct{} // taken by connections that emit a large buffer
 	open   atomic.Int64  // connections
 	closed atomic.Int64  // connections that the end of ctx closed
+
+	identity *certs.Identity // of the addresses with TLS; nil: there are none
 }
 
 // endpoint is one bound address.
@@ -131,6 +134,7 @@ func (s *Source) Run(ctx context.Context, log source.Log) error {
 	r.env.Meter.Add("udp_dropped", 0) // an alert can tell 0 from not there
 	var serving sync.WaitGroup
 	serving.Go(r.summarise)
+	r.watchCertificate(r.ctx, &serving)
 	defer func() { r.tell(r.quiet.left(time.Now(), true)) }()
 	for _, e := range ends {
 		serving.Go(e.serve)

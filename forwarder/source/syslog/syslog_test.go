@@ -392,7 +392,7 @@ func TestListenErrors(t *testing.T) {
 	c := config("tls://127.0.0.1:0")
 	c.TLS = TLS{Cert: "/no/such/cert", Key: "/no/such/key"}
 	s, _, _ := build(t, c)
-	require.EqualError(t, s.Run(t.Context(), newSpool()), "listen on tls://127.0.0.1:0: certificate /no/such/cert with key /no/such/key: open /no/such/cert: no such file or directory")
+	require.EqualError(t, s.Run(t.Context(), newSpool()), "listen on tls://127.0.0.1:0: open /no/such/cert: no such file or directory; open /no/such/key: no such file or directory")
 	err = listenError(address{"tcp", "0.0.0.0:514"}, &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", os.ErrPermission)})
 	assert.EqualError(t, err, "listen on tcp://0.0.0.0:514: permission denied")
 	err = listenError(address{"tcp", "0.0.0.0:514"}, &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", syscall.EACCES)})

@@ -133,35 +133,45 @@ func TestTLSClientCertificates(t *testing.T) {
 	require.NoError(t, with.Close())
 }
 
+// Changed files are in force soon, without anybody connecting, and say when they end.
 func TestTLSReloads(t *testing.T) {
 	dir := t.TempDir()
 	ca := newAuthority(t, dir)
-	files := TLS{Cert: filepath.Join(dir, "a.crt"), Key: filepath.Join(dir, "a.key")}
-	ca.issue(t, files.Cert, files.Key, "first")
-	s, _, lines := build(t, config(localTCP))
-	id, err := newIdentity(files, s.env.Log)
-	require.NoError(t, err)
-	name := func() string {
-		id.looked = time.Time{}
-		conf, err := id.config(nil)
-		require.NoError(t, err)
-		cert, err := x509.ParseCertificate(conf.Certificates[0].Certificate[0])
-		require.NoError(t, err)
-		return cert.Subject.CommonName
+	c := config("tls://127.0.0.1:0", "relp+tls://127.0.0.1:0")
+	c.TLS = TLS{Cert: filepath.Join(dir, "a.crt"), Key: filepath.Join(dir, "a.key")}
+	ca.issue(t, c.TLS.Cert, c.TLS.Key, "first")
+	r := start(t, c, newSpool())
+	shown := func(want string) {
+		t.Helper()
+		for _, at := range r.Addrs() {
+			_, at, _ = strings.Cut(at, "://")
+			eventually(t, want+" at "+at, func() bool {
+				conn, err := tls.Dial("tcp", at, &tls.Config{RootCAs: ca.pool})
+				if err != nil {
+					return false
+				}
+				defer conn.Close()
+				return conn.ConnectionState().PeerCertificates[0].Subject.CommonName == want
+			})
+		}
 	}
-	assert.Equal(t, "first", name())
-	ca.issue(t, files.Cert, files.Key, "second, with another length of its name")
-	assert.Equal(t, "second, with another length of its name", name())
-	require.NoError(t, os.WriteFile(files.Cert, []byte("half a fi"), 0o600))
-	assert.Equal(t, "second, with another length of its name", name())
-	assert.Equal(t, "second, with another length of its name", name())
-	assert.Equal(t, 1, lines.count("changed certificate files cannot be used"), lines.String())
-	ca.issue(t, files.Cert, files.Key, "third")
-	assert.Equal(t, "third", name())
-	assert.Equal(t, 2, lines.count("certificate files changed and were read again"), lines.String())
+	shown("first")
+	eventually(t, "the metric", func() bool { return r.meter.gauge("tls_not_after_seconds") > float64(time.Now().Unix()) })
+	ca.issue(t, c.TLS.Cert, c.TLS.Key, "second, with another length of its name")
+	shown("second, with another length of its name")
+	require.NoError(t, os.WriteFile(c.TLS.Cert, []byte("half a fi"), 0o600))
+	eventually(t, "a line about it", func() bool { return r.lines.count("changed certificate files cannot be used") > 0 })
+	shown("second, with another length of its name")
+	ca.issue(t, c.TLS.Cert, c.TLS.Key, "third")
+	shown("third")
+	require.NoError(t, r.stop())
 
-	_, err = newIdentity(TLS{Cert: files.Cert, Key: "/no/such/file"}, s.env.Log)
-	require.ErrorContains(t, err, "/no/such/file: no such file or directory")
-	_, err = newIdentity(TLS{Cert: files.Cert, Key: files.Key, ClientCA: files.Key}, s.env.Log)
-	require.ErrorContains(t, err, "no certificate in it")
+	for want, files := range map[string]TLS{
+		"/no/such/file: no such file or directory": {Cert: c.TLS.Cert, Key: "/no/such/file"},
+		"no certificate in it":                     {Cert: c.TLS.Cert, Key: c.TLS.Key, ClientCA: c.TLS.Key},
+	} {
+		c.TLS = files
+		s, _, _ := build(t, c)
+		require.ErrorContains(t, s.Run(t.Context(), newSpool()), want)
+	}
 }

@@ -205,7 +205,7 @@ func (h *Hub) join(s *Source, r *route) (*listener, error) {
 	l := h.open[address]
 	if l == nil {
 		var err error
-		if l, err = listen(address, files, h.limits, s.env.Log); err != nil {
+		if l, err = listen(address, files, h.limits, s.env); err != nil {
 			return nil, err
 		}
 		h.open[address] = l

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/siemfwd/siemfwd/forwarder/certs"
+	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/source/webhook/gate"
 )
 
@@ -44,15 +45,15 @@ type tokenPath struct {
 	routes []*route // whose tokens they are; replaced, never changed
 }
 
-func listen(address string, files certs.Files, lim limits, log *slog.Logger) (*listener, error) {
+func listen(address string, files certs.Files, lim limits, env component.Env) (*listener, error) {
 	var identity *certs.Identity
 	if files.Given() {
 		var err error
-		if identity, err = certs.Open(files, log, "http/1.1"); err != nil {
+		if identity, err = certs.Open(files, env.Log, "http/1.1"); err != nil {
 			return nil, err
 		}
 	}
-	ln, err := net.Listen("tcp", address)
+	ln, err := bind(address, env.Sockets)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +82,16 @@ func listen(address string, files certs.Files, lim limits, log *slog.Logger) (*l
 	}
 	go l.serve(in)
 	return l, nil
+}
+
+// bind takes the socket of the service manager, where it has one of that address.
+func bind(address string, passed component.Sockets) (net.Listener, error) {
+	if passed != nil {
+		if l, err := passed.Listen("tcp", address); l != nil || err != nil {
+			return l, err
+		}
+	}
+	return net.Listen("tcp", address)
 }
 
 func (l *listener) serve(in net.Listener) {
