@@ -19,7 +19,7 @@ func formatOptions(c *config.Sink, host string) formatters.Options {
 		}
 	}
 	o := formatters.Options{
-		Header: header, Facility: c.Facility, Host: host, FixedHost: c.Host, SDID: c.SDID, App: "siemfwd", Raw: c.Raw,
+		Header: header, Facility: c.Facility, Host: host, FixedHost: c.Host, SDID: c.SDID, App: "siemfwd", Raw: c.Raw && !c.Mask.On(),
 		MaxSize: int(c.MaxSize), Refuse: c.Form.Overflow == "dead_letter", Multiline: c.Form.Multiline == "preserve",
 		Zone: c.Timezone, TimeDigits: c.TimeDigits, Version: c.Form.Version, Delimiter: c.Form.Delimiter,
 		PipeSafe: c.Form.Pipes == "replace", TextTime: c.Form.Times == "text", PlainIPv6: c.Form.IPv6 == "plain",
@@ -76,6 +76,7 @@ func checkSink(s *config.Sink, given func(key string) bool, r *component.Report)
 	}
 	checkProfile(s, r)
 	checkSize(s, given, r)
+	checkMask(s, given, r)
 	checkTimes(s, given, r)
 	if k, err := findSink(s.Type); err == nil && s.Form.Multiline == "preserve" && (k.lineFeeds == nil || !k.lineFeeds(s.Config)) {
 		r.Error("multiline", "a line feed ends a message here, so none can be inside", "framing: octet_counting, if the receiver counts; or multiline: escape")

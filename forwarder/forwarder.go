@@ -16,7 +16,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/siemfwd/siemfwd/formatters"
 	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/config"
 	"github.com/siemfwd/siemfwd/forwarder/control"
@@ -207,7 +206,7 @@ func (f *Forwarder) newLane(src *sourceState, snk *sinkState, sc *config.Source,
 	if err != nil {
 		return nil, err
 	}
-	format, err := formatters.New(kc.Format, formatOptions(kc, f.host))
+	format, err := formatOf(kc, f.host)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/siemfwd/siemfwd/formatters"
 	"github.com/siemfwd/siemfwd/forwarder/config"
 	"github.com/siemfwd/siemfwd/forwarder/event"
 	"github.com/siemfwd/siemfwd/forwarder/record"
@@ -40,7 +39,7 @@ func Rehearse(cfg *config.Config, source *config.Source, raw []byte, received ti
 			o.Why = "a sender's test"
 		}
 		if o.Why == "" {
-			format, err := formatters.New(sink.Format, formatOptions(sink, host))
+			format, err := formatOf(sink, host)
 			if err != nil {
 				return nil, fmt.Errorf("sink %s: %w", sink.Name, err)
 			}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/siemfwd/siemfwd/formatters"
 	"github.com/siemfwd/siemfwd/forwarder/component"
 	"github.com/siemfwd/siemfwd/forwarder/config"
 	"github.com/siemfwd/siemfwd/forwarder/event"
@@ -30,7 +29,7 @@ func SendSample(ctx context.Context, c *config.Sink, v kit.Vendor, raw []byte) (
 	if err != nil {
 		host = "localhost"
 	}
-	format, err := formatters.New(c.Format, formatOptions(c, host))
+	format, err := formatOf(c, host)
 	if err != nil {
 		return Sent{}, err
 	}

@@ -47,7 +47,7 @@ func tapViews(cfg *config.Config, host string, ask control.Tap) (views []tapView
 		}
 		v.judge = &judge
 		if format == nil && !ask.Dropped && !ask.Raw {
-			if v.format, err = formatters.New(c.Format, formatOptions(c, host)); err != nil {
+			if v.format, err = formatOf(c, host); err != nil {
 				return nil, err
 			}
 		}

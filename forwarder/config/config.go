@@ -111,6 +111,7 @@ type Sink struct {
 	Raw                bool
 	MaxSize            component.Size // of one rendered event; 0: no bound
 	Form               Form
+	Mask               Mask
 	TimeDigits         *int           // of the header's time; nil: 3, or as many as it came with
 	Timezone           *time.Location // of an rfc3164 header's time; never nil
 	Config             any            // what Kind.Config returned, filled in
@@ -189,6 +190,7 @@ type sinkKeys struct {
 	Raw     bool           `yaml:"raw" doc:"whether json carries the event as it was received"`
 	MaxSize component.Size `yaml:"max_size" doc:"longest rendered event; 0B: no bound"`
 	Form    `yaml:",inline"`
+	Mask    Mask `yaml:"mask" doc:"values that leave as a keyed hash; raw does not leave then"`
 }
 
 // The keys of sinks that can put a syslog header before an event.

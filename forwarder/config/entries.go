@@ -287,7 +287,7 @@ func (l *loader) sink(a at) Sink {
 	}
 	l.word(a, "format", keys.Format, formats, name != "")
 	s := Sink{Name: a.key.Value, Type: name, Format: keys.Format, Header: header.Header, Facility: int(header.Facility), Host: header.Host,
-		SDID: header.SDID, From: keys.From, Start: keys.Start, Raw: keys.Raw, MaxSize: keys.MaxSize, Form: keys.Form,
+		SDID: header.SDID, From: keys.From, Start: keys.Start, Raw: keys.Raw, MaxSize: keys.MaxSize, Form: keys.Form, Mask: keys.Mask,
 		TimeDigits: header.Digits, Timezone: header.Timezone, Config: cfg, Pos: a.name().pos()}
 	if m, ok := a.lookup("from"); ok {
 		s.FromPos = m.name().pos()

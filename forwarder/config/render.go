@@ -70,7 +70,7 @@ func (r renderer) source(s *Source) *yaml.Node {
 
 func (r renderer) sink(s *Sink) *yaml.Node {
 	n, path := &yaml.Node{Kind: yaml.MappingNode}, below("sinks", s.Name, r.c.names)
-	keys := sinkKeys{Type: s.Type, Format: s.Format, From: s.From, Start: s.Start, Raw: s.Raw, MaxSize: s.MaxSize, Form: s.Form}
+	keys := sinkKeys{Type: s.Type, Format: s.Format, From: s.From, Start: s.Start, Raw: s.Raw, MaxSize: s.MaxSize, Form: s.Form, Mask: s.Mask}
 	r.fields(n, path, reflect.ValueOf(&keys).Elem())
 	if len(s.When) > 0 || r.c.given[join(path, "when")] {
 		put(n, "when", conditions(s.When))

@@ -118,3 +118,16 @@ func (p *Path) Time(r *record.Record) record.Time {
 	}
 	return record.Unix(n*unit, 3)
 }
+
+// Values calls each with every value as text, one by one: of lists every item, of objects
+// everything inside. What it hands over is valid as long as the record's event.
+func (p *Path) Values(r *record.Record, each func(value []byte)) {
+	if p.field.ref != refFields {
+		if v := p.Text(r); len(v) > 0 {
+			each(v)
+		}
+		return
+	}
+	w := walk{fields: r.Fields, each: each}
+	w.members(0, len(r.Fields), p.field.path)
+}

@@ -11,6 +11,7 @@ type walk struct {
 	plain  bool // with show: maps are left out
 	dst    []byte
 	start  int
+	each   func(value []byte) // in place of show: is called with every scalar, those inside of maps too
 }
 
 // members tests what path leads to among fields[i:end], which are siblings with their
@@ -52,6 +53,14 @@ func (w *walk) below(i int, path string) bool {
 // value of its own but may exist.
 func (w *walk) node(i int) bool {
 	f := &w.fields[i]
+	if w.each != nil {
+		for end := i + 1 + int(f.Size); i < end; i++ {
+			if t := w.fields[i].Text; len(t) > 0 {
+				w.each(t)
+			}
+		}
+		return false
+	}
 	switch f.Kind {
 	case record.Null:
 		return false
