@@ -3,9 +3,10 @@
 //
 // A log is one directory. Its events stand in segment files in the order they
 // were appended and are numbered from 1; beside them stand the marks a source
-// left (how far it has read), one cursor file for each reader, and copies of
-// damaged octets under quarantine. Nothing but these files is needed to go on
-// after a crash, and a missing or foreign one never stops the start.
+// left (how far it has read), one cursor file for each reader and a list of them,
+// a reserve of disk space, and copies of damaged octets under quarantine. Nothing
+// but these files is needed to go on after a crash, and a missing or foreign one
+// never stops the start; nor does a full disk.
 package spool
 
 import (
