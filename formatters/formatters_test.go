@@ -301,6 +301,7 @@ func TestEnvelope(t *testing.T) {
 	assert.Contains(t, out, `"score":1500`)
 
 	r.Host = nil
+	r.Swap(record.PlaceOf(record.BytesIn), record.Value{})
 	o.HEC = &formatters.HEC{Source: "{source}", SourceType: "casb:{vendor}", Index: "{category}", Bare: true}
 	out = render(t, "cef", o, &r)
 	assert.True(t, strings.HasPrefix(out, `{"time":1740992472.004,"host":"own","source":"skyhigh-connector","sourcetype":"casb:skyhigh_security","index":"alert_policy_dlp","event":"CEF:0|Skyhigh Security|`), out)

@@ -45,7 +45,7 @@ var tables = map[string]string{
 
 // shared are the folders under a table's folder that are no entry of the table but
 // what the entries are written with.
-var shared = []string{"parsers/kit", "formatters/text", "formatters/tree", "formatters/object", "formatters/mapping", "formatters/template", "forwarder/sink/sinktest", "forwarder/sink/web", "forwarder/sink/relp"}
+var shared = []string{"parsers/kit", "formatters/text", "formatters/tree", "formatters/object", "formatters/mapping", "formatters/strict", "formatters/template", "forwarder/sink/sinktest", "forwarder/sink/web", "forwarder/sink/relp"}
 
 // exceptions are the files that know one entry of a table by name, and why.
 var exceptions = map[string]string{
@@ -57,12 +57,12 @@ var exceptions = map[string]string{
 // testOnly are modules that never reach the binary.
 var testOnly = []string{
 	"testing", "github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/google/go-cmp",
-	"github.com/rogpeppe/go-internal", "github.com/leodido/go-syslog", "forwarder/peertest", "forwarder/sink/sinktest",
+	"github.com/rogpeppe/go-internal", "github.com/leodido/go-syslog", "forwarder/peertest", "forwarder/sink/sinktest", "formatters/strict",
 }
 
 // isTestSupport reports whether a package exists for tests alone.
 func isTestSupport(pkg string) bool {
-	return pkg == "forwarder/peertest" || pkg == "forwarder/sink/sinktest"
+	return pkg == "forwarder/peertest" || pkg == "forwarder/sink/sinktest" || pkg == "formatters/strict"
 }
 
 // child splits a package below a table's folder: parsers/skyhigh → parsers, true.

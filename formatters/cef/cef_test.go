@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/siemfwd/siemfwd/formatters/cef"
+	"github.com/siemfwd/siemfwd/formatters/strict"
 )
 
 // dictionary is the table the package's own was made from.
@@ -113,21 +114,21 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 			Vendor: s("vendor"), Product: s("product"), Version: s("version"), Class: s("class"), Name: s("name"),
 			Severity: rapid.IntRange(-2, 12).Draw(t, "severity"),
 		}
-		want := event{
-			header: [5]string{
+		want := strict.CEF{
+			Header: [5]string{
 				heading(string(e.Vendor), 63), heading(string(e.Product), 63), heading(string(e.Version), 31),
 				heading(string(e.Class), 1023), heading(string(e.Name), 512),
 			},
-			severity: min(max(e.Severity, 0), 10), values: map[string]string{},
+			Severity: min(max(e.Severity, 0), 10), Values: map[string]string{},
 		}
 		for range rapid.IntRange(0, 8).Draw(t, "pairs") {
 			key, value := rapid.SampledFrom(keys).Draw(t, "key"), s("value")
 			e.Ext = append(e.Ext, cef.Pair{Key: []byte("-" + key + "_"), Value: value})
-			if v := cut(mapped(string(value)), limits[key]); v != "" && want.values[key] == "" {
-				want.keys, want.values[key] = append(want.keys, key), v
+			if v := cut(mapped(string(value)), limits[key]); v != "" && want.Values[key] == "" {
+				want.Keys, want.Values[key] = append(want.Keys, key), v
 			}
 		}
-		got, err := parse(cef.Append(nil, &e))
+		got, err := strict.ReadCEF(cef.Append(nil, &e))
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	})
@@ -147,12 +148,12 @@ func TestEveryKeyKeepsItsType(t *testing.T) {
 			e.Ext = append(e.Ext, cef.Pair{Key: []byte(k.Name), Value: []byte(hostile().Draw(t, "value"))})
 		}
 		got := mustParse(t, cef.Append(nil, &e))
-		for _, key := range got.keys {
+		for _, key := range got.Keys {
 			require.True(t, asked[key], "key %s came out of a value", key)
-			v, k := got.values[key], lookup(key)
+			v, k := got.Values[key], lookup(key)
 			assert.False(t, k.Consumer, key)
 			if slot, ok := strings.CutSuffix(key, "Label"); ok {
-				assert.True(t, slices.Contains(got.keys, slot), "%s without %s", key, slot)
+				assert.True(t, slices.Contains(got.Keys, slot), "%s without %s", key, slot)
 			}
 			assert.Truef(t, fits(k, v), "%s=%s", key, v)
 		}
@@ -249,9 +250,9 @@ func FuzzEncoder(f *testing.F) {
 		})
 		require.Equal(t, "kept", string(line[:4]))
 		e := mustParse(t, line[4:])
-		require.LessOrEqual(t, len(e.keys), 4)
-		for _, key := range e.keys {
-			require.Truef(t, fits(lookup(key), e.values[key]), "%s=%s", key, e.values[key])
+		require.LessOrEqual(t, len(e.Keys), 4)
+		for _, key := range e.Keys {
+			require.Truef(t, fits(lookup(key), e.Values[key]), "%s=%s", key, e.Values[key])
 		}
 	})
 }

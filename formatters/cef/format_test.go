@@ -10,10 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/siemfwd/siemfwd/formatters/cef"
+	"github.com/siemfwd/siemfwd/formatters/strict"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 )
 
-func render(t *testing.T, r *record.Record) event {
+func render(t *testing.T, r *record.Record) strict.CEF {
 	t.Helper()
 	line, err := cef.Formatter{}.Append(nil, r)
 	require.NoError(t, err)
@@ -70,10 +71,10 @@ func TestEverythingStandsInItsOrder(t *testing.T) {
 		return slices.DeleteFunc(slices.Clone(order), func(k string) bool { return slices.Contains(drop, k) })
 	}
 	e := render(t, fill("192.0.2.1"))
-	assert.Equal(t, without("c6a2", "c6a2Label", "c6a3", "c6a3Label"), e.keys)
+	assert.Equal(t, without("c6a2", "c6a2Label", "c6a3", "c6a3Label"), e.Keys)
 	e = render(t, fill("2001:db8::1"))
-	assert.Equal(t, without("src", "dst", "dvc"), e.keys)
-	assert.Equal(t, "2001:db8::5", e.values["c6a1"], "a slot of the record's own goes before the device's address")
+	assert.Equal(t, append(without("src", "dst", "dvc"), "adTruncated"), e.Keys)
+	assert.Equal(t, "2001:db8::5", e.Values["c6a1"], "a slot of the record's own goes before the device's address")
 }
 
 func TestEveryKeyExists(t *testing.T) {
@@ -90,7 +91,7 @@ func TestEveryKeyExists(t *testing.T) {
 
 func TestFacts(t *testing.T) {
 	r := &record.Record{Received: time.UnixMilli(1700000000999)}
-	assert.Equal(t, map[string]string{"rt": "1700000000999"}, render(t, r).values, "no event time: when it was received")
+	assert.Equal(t, map[string]string{"rt": "1700000000999"}, render(t, r).Values, "no event time: when it was received")
 
 	r.Host = []byte("ec1")
 	r.SetTime(record.ObjectCreated, record.Unix(1600000000000000000, 0))
@@ -104,15 +105,15 @@ func TestFacts(t *testing.T) {
 	r.SetSlot(record.CS1, "Blank", []byte("  "))
 	assert.Equal(t, map[string]string{
 		"rt": "1700000000999", "start": "1600000000000", "dvchost": "ec1",
-		"cn1": "1", "cn1Label": "Own", "cn2": "6000000000", "cn2Label": "fileSize",
+		"cn1": "1", "cn1Label": "Own", "cn2": "6000000000", "cn2Label": "fileSize", "adTruncated": "true", // in has no slot
 		"c6a1": "2001:db8::3", "c6a1Label": "Device IPv6 Address",
-	}, render(t, r).values)
+	}, render(t, r).Values)
 
 	r.SetTime(record.Start, record.Unix(-1, 9))
 	r.Set(record.DeviceHost, []byte("named"))
 	e := render(t, r)
-	assert.Equal(t, "-1", e.values["start"], "start goes before object.created, and never moves into the future")
-	assert.Equal(t, "named", e.values["dvchost"])
+	assert.Equal(t, "-1", e.Values["start"], "start goes before object.created, and never moves into the future")
+	assert.Equal(t, "named", e.Values["dvchost"])
 }
 
 func TestWideIntegersTakeFreeSlots(t *testing.T) {
@@ -121,13 +122,14 @@ func TestWideIntegersTakeFreeSlots(t *testing.T) {
 		r.Set(k, []byte("5000000000"))
 	}
 	e := render(t, r)
-	assert.Equal(t, []string{"cn1", "cn1Label", "cn2", "cn2Label", "cn3", "cn3Label", "adTruncated"}, e.keys, "the fourth has no place")
+	assert.Equal(t, []string{"cn1", "cn1Label", "cn2", "cn2Label", "cn3", "cn3Label", "adTruncated"}, e.Keys, "the fourth has no place")
 	assert.Equal(t, 1, r.Shortened)
-	assert.Equal(t, []string{"fileSize", "baseEventCount", "bytesIn"}, []string{e.values["cn1Label"], e.values["cn2Label"], e.values["cn3Label"]})
+	assert.Equal(t, []string{"fileSize", "baseEventCount", "bytesIn"}, []string{e.Values["cn1Label"], e.Values["cn2Label"], e.Values["cn3Label"]})
 }
 
 func TestAppendMax(t *testing.T) {
 	r := fill("2001:db8::1")
+	r.Swap(record.PlaceOf(record.DeviceIP), record.Value{}) // its slot is taken
 	r.Message = []byte(strings.Repeat(`a=\ é`+"\n", 100))
 	whole, err := cef.Formatter{}.Append(nil, r)
 	require.NoError(t, err)
@@ -144,22 +146,22 @@ func TestAppendMax(t *testing.T) {
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(line)-4, limit)
 		e := mustParse(t, line[4:])
-		complete := len(e.keys) == len(full.keys) && e.values["msg"] == full.values["msg"]
+		complete := len(e.Keys) == len(full.Keys) && e.Values["msg"] == full.Values["msg"]
 		require.Equal(t, !complete, r.Shortened > 0)
 		if len(line)-4 < limit-len(" adTruncated=true") {
-			require.Equal(t, !complete, e.values["adTruncated"] == "true", "%s", line)
+			require.Equal(t, !complete, e.Values["adTruncated"] == "true", "%s", line)
 		}
-		for _, key := range e.keys {
+		for _, key := range e.Keys {
 			if key == "adTruncated" {
 				continue
 			}
 			if key == "msg" {
-				require.True(t, strings.HasPrefix(full.values[key], e.values[key]))
+				require.True(t, strings.HasPrefix(full.Values[key], e.Values[key]))
 				continue
 			}
-			require.Equal(t, full.values[key], e.values[key], "only the message is cut")
+			require.Equal(t, full.Values[key], e.Values[key], "only the message is cut")
 			if lookup(key+"Label").Name != "" {
-				require.Contains(t, e.keys, key+"Label", "a slot keeps its label")
+				require.Contains(t, e.Keys, key+"Label", "a slot keeps its label")
 			}
 		}
 	}
@@ -273,6 +275,7 @@ func TestVendorFields(t *testing.T) {
 	r.Add(b("ABCD"), record.String, b("same key: a.b_c d"))
 	r.Add(b("aBCD"), record.String, b("again"))
 	r.Add(b("Truncated"), record.String, b("forged"))
+	r.Add(b("replay"), record.String, b("forged"))
 	r.Add(b("é="), record.String, b("no key"))
 	r.Add(b("none"), record.Null, nil)
 	r.Add(b("evil"), record.String, b("x src=6.6.6.6\n"))

@@ -228,6 +228,10 @@ func (l *line) slots(dst []byte, r *record.Record) []byte {
 			dst = l.labelled(dst, k.value, l.device, k.label, ipv6Slots[2].says)
 		}
 	}
+	l.cut += len(waiting)
+	if l.device != nil && r.HasSlot(record.C6A1) {
+		l.cut++
+	}
 	return dst
 }
 

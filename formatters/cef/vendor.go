@@ -29,7 +29,7 @@ func (l *line) vendorFields(dst []byte, r *record.Record) []byte {
 		mark := len(dst)
 		dst = appendAdKey(dst, leaves.Path())
 		key := dst[mark:]
-		twice := index(key) >= 0 || string(key) == "ad" || string(key) == truncated[:len("adTruncated")]
+		twice := index(key) >= 0 || string(key) == "ad" || string(key) == keyReplay.Name || string(key) == truncated[:len("adTruncated")]
 		for _, s := range seen[:added] {
 			twice = twice || s.n == len(key) && bytes.Equal(dst[s.at:s.at+s.n], key)
 		}

@@ -94,11 +94,11 @@ func TestLabels(t *testing.T) {
 func TestFourAttributesAtLeast(t *testing.T) {
 	f := formatter(t, leef.Options{Version1: true})
 	r := &record.Record{Source: "s", Received: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	assert.Equal(t, []string{"devTime", "sev", "uid", "received"}, mustParse(t, []byte(render(t, f, r))).keys)
+	assert.Equal(t, []string{"devTime", "sev", "uid", "received"}, mustParse(t, []byte(render(t, f, r))).Keys)
 	r.Message = []byte("m")
-	assert.Equal(t, []string{"devTime", "sev", "uid", "received", "msg"}, mustParse(t, []byte(render(t, f, r))).keys)
+	assert.Equal(t, []string{"devTime", "sev", "uid", "received", "msg"}, mustParse(t, []byte(render(t, f, r))).Keys)
 	r.Host = []byte("h")
-	assert.Equal(t, []string{"devTime", "sev", "deviceHost", "msg"}, mustParse(t, []byte(render(t, f, r))).keys)
+	assert.Equal(t, []string{"devTime", "sev", "deviceHost", "msg"}, mustParse(t, []byte(render(t, f, r))).Keys)
 }
 
 func TestWhatDoesNotFitIsLeftOutAndSaidSo(t *testing.T) {
@@ -118,9 +118,9 @@ func TestWhatDoesNotFitIsLeftOutAndSaidSo(t *testing.T) {
 		out = out[4:]
 		require.LessOrEqual(t, len(out), limit)
 		e := mustParse(t, out)
-		require.Equal(t, limit < len(full), e.values["truncated"] == "true", "%s", out)
+		require.Equal(t, limit < len(full), e.Values["truncated"] == "true", "%s", out)
 		require.Equal(t, limit < len(full), r.Shortened > 0)
-		if _, ok := e.values["msg"]; limit < len(full) && ok {
+		if _, ok := e.Values["msg"]; limit < len(full) && ok {
 			require.GreaterOrEqual(t, len(out), limit-4, "the message takes the room there is")
 		}
 	}

@@ -133,8 +133,8 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 			}
 		}
 		got := mustParse(t, encoder(t, o).Append(nil, &e))
-		require.Equal(t, want, got.values)
-		require.Equal(t, order, got.keys)
+		require.Equal(t, want, got.Values)
+		require.Equal(t, order, got.Keys)
 	})
 }
 
@@ -156,6 +156,6 @@ func FuzzEncoder(f *testing.F) {
 		out := enc.Append([]byte("kept"), &e)
 		require.True(t, strings.HasPrefix(string(out), "kept"))
 		got := mustParse(t, out[4:])
-		require.LessOrEqual(t, len(got.keys), 2)
+		require.LessOrEqual(t, len(got.Keys), 2)
 	})
 }

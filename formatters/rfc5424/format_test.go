@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/siemfwd/siemfwd/formatters/rfc5424"
+	"github.com/siemfwd/siemfwd/formatters/strict"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 )
 
@@ -20,7 +21,7 @@ func render(t *testing.T, o rfc5424.Options, r *record.Record) string {
 	require.NoError(t, err)
 	out, err := f.Append(nil, r)
 	require.NoError(t, err)
-	_, err = parse(out)
+	_, err = strict.ReadSyslog(out)
 	require.NoError(t, err)
 	return string(out)
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/siemfwd/siemfwd/formatters/rfc5424"
+	"github.com/siemfwd/siemfwd/formatters/strict"
 	"github.com/siemfwd/siemfwd/forwarder/record"
 )
 
@@ -66,7 +67,7 @@ func hostile() *rapid.Generator[string] {
 	)
 }
 
-func draw(t *rapid.T) (*rfc5424.Message, message) {
+func draw(t *rapid.T) (*rfc5424.Message, strict.Syslog) {
 	s := func(label string) string { return hostile().Draw(t, label) }
 	host, app, proc, msgID, msg := s("host"), s("app"), s("procid"), s("msgid"), s("msg")
 	nil5424 := func(v string) string {
@@ -79,14 +80,14 @@ func draw(t *rapid.T) (*rfc5424.Message, message) {
 		Facility: rapid.IntRange(-1, 30).Draw(t, "facility"), Severity: rapid.IntRange(-1, 9).Draw(t, "severity"),
 		Host: []byte(host), App: []byte(app), ProcID: []byte(proc), MsgID: []byte(msgID), Msg: []byte(msg),
 	}
-	want := message{
-		pri:  min(max(m.Facility, 0), 23)*8 + min(max(m.Severity, 0), 7),
-		host: nil5424(name(host, "", 255)), app: nil5424(name(app, "", 48)),
-		procID: nil5424(name(proc, "", 128)), msgID: nil5424(name(msgID, "", 32)),
-		msg: line(msg, false), hasMsg: line(msg, false) != "",
+	want := strict.Syslog{
+		PRI:  min(max(m.Facility, 0), 23)*8 + min(max(m.Severity, 0), 7),
+		Host: nil5424(name(host, "", 255)), App: nil5424(name(app, "", 48)),
+		ProcID: nil5424(name(proc, "", 128)), MsgID: nil5424(name(msgID, "", 32)),
+		Msg: line(msg, false), HasMsg: line(msg, false) != "",
 	}
 	if rapid.Bool().Draw(t, "timed") {
-		m.Time, want.time = at, "2023-11-14T22:13:20.123Z"
+		m.Time, want.Time = at, "2023-11-14T22:13:20.123Z"
 	}
 	place := map[string]int{}
 	for range rapid.IntRange(0, 3).Draw(t, "elements") {
@@ -94,14 +95,14 @@ func draw(t *rapid.T) (*rfc5424.Message, message) {
 		wid := id(string(e.ID))
 		_, seen := place[wid]
 		if !seen && wid != "" {
-			place[wid] = len(want.sd)
-			want.sd = append(want.sd, elem{id: wid})
+			place[wid] = len(want.SD)
+			want.SD = append(want.SD, strict.Element{ID: wid})
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "params") {
 			p, v := s("name"), s("value")
 			e.Params = append(e.Params, rfc5424.Param{Name: []byte(p), Value: []byte(v)})
 			if n := name(p, `= ]"`, 32); n != "" && wid != "" {
-				params := &want.sd[place[wid]].params
+				params := &want.SD[place[wid]].Params
 				*params = append(*params, [2]string{n, line(v, false)})
 			}
 		}
@@ -116,7 +117,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		m, want := draw(t)
 		e := rfc5424.Encoder{Digits: 3}
 		out := e.Append(nil, m)
-		got, err := parse(out)
+		got, err := strict.ReadSyslog(out)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 
@@ -129,14 +130,14 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 			}
 			return *s
 		}
-		assert.Equal(t, want.pri, int(*their.Priority))
-		assert.Equal(t, want.host, text(their.Hostname))
-		assert.Equal(t, want.app, text(their.Appname))
-		assert.Equal(t, want.procID, text(their.ProcID))
-		assert.Equal(t, want.msgID, text(their.MsgID))
-		assert.Equal(t, want.msg, text(their.Message))
-		if len(want.sd) > 0 {
-			assert.Len(t, *their.StructuredData, len(want.sd))
+		assert.Equal(t, want.PRI, int(*their.Priority))
+		assert.Equal(t, want.Host, text(their.Hostname))
+		assert.Equal(t, want.App, text(their.Appname))
+		assert.Equal(t, want.ProcID, text(their.ProcID))
+		assert.Equal(t, want.MsgID, text(their.MsgID))
+		assert.Equal(t, want.Msg, text(their.Message))
+		if len(want.SD) > 0 {
+			assert.Len(t, *their.StructuredData, len(want.SD))
 		}
 	})
 }
@@ -154,7 +155,7 @@ func TestMaxCutsTheTextOnly(t *testing.T) {
 		assert.LessOrEqual(t, len(cut), max(limit, len(bare)))
 		assert.True(t, strings.HasPrefix(string(whole), string(cut)))
 		assert.True(t, utf8.Valid(cut))
-		_, err := parse(cut)
+		_, err := strict.ReadSyslog(cut)
 		assert.NoError(t, err)
 	})
 }
@@ -221,7 +222,7 @@ func FuzzEncoder(f *testing.F) {
 		for _, c := range out {
 			require.True(t, c >= 0x20 && c != 0x7f || c == '\t', "control character")
 		}
-		_, err := parse(out)
+		_, err := strict.ReadSyslog(out)
 		require.NoError(t, err)
 	})
 }

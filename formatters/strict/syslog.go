@@ -1,4 +1,4 @@
-package rfc5424_test
+package strict
 
 import (
 	"bytes"
@@ -10,18 +10,19 @@ import (
 	"unicode/utf8"
 )
 
-// message is what a strict reader finds in a message. "" stands for the NILVALUE.
-type message struct {
-	pri                            int
-	time, host, app, procID, msgID string
-	sd                             []elem
-	msg                            string
-	hasMsg                         bool
+// Syslog is what a strict reader finds in an RFC 5424 message. "" stands for the NILVALUE.
+type Syslog struct {
+	PRI                            int
+	Time, Host, App, ProcID, MsgID string
+	SD                             []Element
+	Msg                            string
+	HasMsg                         bool
 }
 
-type elem struct {
-	id     string
-	params [][2]string
+// Element is one SD-ELEMENT.
+type Element struct {
+	ID     string
+	Params [][2]string
 }
 
 // reader takes a message apart by the letter of RFC 5424 §6 and remembers the first
@@ -74,14 +75,14 @@ func (r *reader) field(limit int) string {
 	return s
 }
 
-func (r *reader) element() (e elem) {
+func (r *reader) element() (e Element) {
 	r.expect("[")
-	e.id = r.until(" ]", 32, `="`)
+	e.ID = r.until(" ]", 32, `="`)
 	for r.err == nil && !bytes.HasPrefix(r.rest, []byte("]")) {
 		r.expect(" ")
 		name := r.until("=", 32, ` ]"`)
 		r.expect(`="`)
-		e.params = append(e.params, [2]string{name, r.value()})
+		e.Params = append(e.Params, [2]string{name, r.value()})
 	}
 	r.expect("]")
 	return e
@@ -118,40 +119,40 @@ func (r *reader) value() string {
 	return ""
 }
 
-// parse reads one message.
-func parse(b []byte) (m message, err error) {
+// ReadSyslog reads one message.
+func ReadSyslog(b []byte) (m Syslog, err error) {
 	r := &reader{rest: b}
 	r.expect("<")
 	pri := r.until(">", 3, "")
-	m.pri, err = strconv.Atoi(pri)
-	if err != nil || m.pri > 191 || strconv.Itoa(m.pri) != pri {
+	m.PRI, err = strconv.Atoi(pri)
+	if err != nil || m.PRI > 191 || strconv.Itoa(m.PRI) != pri {
 		r.fail("PRI %q", pri)
 	}
 	r.expect(">1 ")
-	if m.time = r.field(32); m.time != "" {
-		if _, err := time.Parse("2006-01-02T15:04:05.999999Z", m.time); err != nil {
+	if m.Time = r.field(32); m.Time != "" {
+		if _, err := time.Parse("2006-01-02T15:04:05.999999Z", m.Time); err != nil {
 			r.fail("TIMESTAMP: %v", err)
 		}
 	}
-	m.host, m.app = r.field(255), r.field(48)
-	m.procID, m.msgID = r.field(128), r.field(32)
+	m.Host, m.App = r.field(255), r.field(48)
+	m.ProcID, m.MsgID = r.field(128), r.field(32)
 	if bytes.HasPrefix(r.rest, []byte("-")) {
 		r.expect("-")
 	} else {
 		seen := map[string]bool{}
-		for r.err == nil && (len(m.sd) == 0 || bytes.HasPrefix(r.rest, []byte("["))) {
+		for r.err == nil && (len(m.SD) == 0 || bytes.HasPrefix(r.rest, []byte("["))) {
 			e := r.element()
-			if seen[e.id] {
-				r.fail("element %s twice", e.id)
+			if seen[e.ID] {
+				r.fail("element %s twice", e.ID)
 			}
-			seen[e.id] = true
-			m.sd = append(m.sd, e)
+			seen[e.ID] = true
+			m.SD = append(m.SD, e)
 		}
 	}
 	if len(r.rest) > 0 {
 		r.expect(" ")
-		m.msg, m.hasMsg = string(r.rest), true
-		if m.msg == "" {
+		m.Msg, m.HasMsg = string(r.rest), true
+		if m.Msg == "" {
 			r.fail("SP without MSG")
 		}
 	}
