@@ -13,9 +13,12 @@ import (
 // Rules are what the configuration of a source says about its records once they are
 // read. They hold no state that a call changes.
 type Rules struct {
-	severity []severityRule
+	severity severityRules
 	tests    bool // tests of senders go on as events
 }
+
+// severityRules are severities by condition, in order.
+type severityRules []severityRule
 
 type severityRule struct {
 	set  int
@@ -28,18 +31,35 @@ func NewRules(c *config.Source) (*Rules, error) {
 	if t, ok := c.Config.(interface{ ForwardsTests() bool }); ok {
 		u.tests = t.ForwardsTests()
 	}
-	for i := range c.Severity {
-		s := severityRule{set: c.Severity[i].Set}
-		for _, t := range c.Severity[i].When {
+	var err error
+	u.severity, err = severitiesOf(c.Severity)
+	return u, err
+}
+
+func severitiesOf(list []config.Severities) (rules severityRules, err error) {
+	for i := range list {
+		s := severityRule{set: list[i].Set}
+		for _, t := range list[i].When {
 			cond, err := when.Parse(t.Text)
 			if err != nil {
 				return nil, err
 			}
 			s.when = append(s.when, cond)
 		}
-		u.severity = append(u.severity, s)
+		rules = append(rules, s)
 	}
-	return u, nil
+	return rules, nil
+}
+
+// of returns the severity of a record: that of the first rule whose conditions hold, or
+// the record's own.
+func (rules severityRules) of(r *record.Record) int {
+	for i := range rules {
+		if rules[i].holds(r) {
+			return rules[i].set
+		}
+	}
+	return r.Severity
 }
 
 // apply changes a record that was read. The first severity whose conditions hold counts.
@@ -48,12 +68,7 @@ func (u *Rules) apply(r *record.Record) {
 		return
 	}
 	r.Test = r.Test && !u.tests
-	for i := range u.severity {
-		if u.severity[i].holds(r) {
-			r.Severity = u.severity[i].set
-			return
-		}
-	}
+	r.Severity = u.severity.of(r)
 }
 
 func (s *severityRule) holds(r *record.Record) bool {

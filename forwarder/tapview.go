@@ -72,6 +72,9 @@ func (t *tap) line(v *tapView, source string, e *spool.Entry) (l control.Tapped,
 			return l, false, nil
 		}
 		l.Reason = verdict.Why
+		if verdict.Takes() {
+			l.Severity = v.judge.Severity(r)
+		}
 		if verdict.At != (config.Pos{}) {
 			l.Line = verdict.At.String()
 		}

@@ -30,13 +30,21 @@ func (v Verdict) String() string {
 type Judge struct {
 	sink   *config.Sink
 	filter when.Filter
+	grades severityRules
 }
 
 // NewJudge returns the judge of a sink.
 func NewJudge(c *config.Sink) (Judge, error) {
 	f, err := filterOf(c)
-	return Judge{c, f}, err
+	if err != nil {
+		return Judge{c, f, nil}, err
+	}
+	grades, err := severitiesOf(c.Severity)
+	return Judge{c, f, grades}, err
 }
+
+// Severity returns the severity an event has at the sink, if the sink takes it.
+func (j *Judge) Severity(r *record.Record) int { return j.grades.of(r) }
 
 // Decide returns why the sink does not take an event of the named source.
 func (j *Judge) Decide(source string, r *record.Record) Verdict {

@@ -280,7 +280,11 @@ func (x *explainer) destinations(r *record.Record) {
 		case why != "":
 			fmt.Fprintf(w, "  %s\tno\t%s\n", s.Name, why)
 		default:
-			fmt.Fprintf(w, "  %s\tyes\tfrom %s\n", s.Name, strings.Join(sources, ", "))
+			from := "from " + strings.Join(sources, ", ")
+			if judge, err := forwarder.NewJudge(s); err == nil && judge.Severity(r) != r.Severity {
+				from += fmt.Sprintf(", with severity %d (%s)", judge.Severity(r), s.Pos)
+			}
+			fmt.Fprintf(w, "  %s\tyes\t%s\n", s.Name, from)
 		}
 	}
 	_ = w.Flush()

@@ -91,7 +91,7 @@ type Source struct {
 	Pos                Pos
 }
 
-// Severities is a severity that events of a source get which all conditions hold for.
+// Severities is a severity that events get which all conditions hold for.
 type Severities struct {
 	Set  int // 0 to 10
 	When []Condition
@@ -112,6 +112,7 @@ type Sink struct {
 	MaxSize            component.Size // of one rendered event; 0: no bound
 	Form               Form
 	Mask               Mask
+	Severity           []Severities   // the first that holds counts; When and Drop see what the source gave
 	TimeDigits         *int           // of the header's time; nil: 3, or as many as it came with
 	Timezone           *time.Location // of an rfc3164 header's time; never nil
 	Config             any            // what Kind.Config returned, filled in
@@ -181,16 +182,17 @@ type severityKeys struct {
 
 // The keys common to all sinks.
 type sinkKeys struct {
-	Type    string         `yaml:"type" doc:"the way out"`
-	Format  string         `yaml:"format" doc:"how an event looks"`
-	From    []string       `yaml:"from" doc:"names of the sources it reads; default: all"`
-	When    []condition    `yaml:"when" doc:"conditions that all must hold"`
-	Drop    [][]condition  `yaml:"drop" doc:"lists of conditions; one list of which all hold drops the event"`
-	Start   string         `yaml:"start" enum:"newest|oldest" doc:"where a new sink begins in what is kept"`
-	Raw     bool           `yaml:"raw" doc:"whether json carries the event as it was received"`
-	MaxSize component.Size `yaml:"max_size" doc:"longest rendered event; 0B: no bound"`
-	Form    `yaml:",inline"`
-	Mask    Mask `yaml:"mask" doc:"values that leave as a keyed hash; raw does not leave then"`
+	Type     string         `yaml:"type" doc:"the way out"`
+	Format   string         `yaml:"format" doc:"how an event looks"`
+	From     []string       `yaml:"from" doc:"names of the sources it reads; default: all"`
+	When     []condition    `yaml:"when" doc:"conditions that all must hold"`
+	Drop     [][]condition  `yaml:"drop" doc:"lists of conditions; one list of which all hold drops the event"`
+	Start    string         `yaml:"start" enum:"newest|oldest" doc:"where a new sink begins in what is kept"`
+	Raw      bool           `yaml:"raw" doc:"whether json carries the event as it was received"`
+	MaxSize  component.Size `yaml:"max_size" doc:"longest rendered event; 0B: no bound"`
+	Form     `yaml:",inline"`
+	Severity []severityKeys `yaml:"severity" doc:"severities that events leave with through this sink; of several whose conditions hold the first counts. when and drop of the sink see the severity before"`
+	Mask     Mask           `yaml:"mask" doc:"values that leave as a keyed hash; raw does not leave then"`
 }
 
 // The keys of sinks that can put a syslog header before an event.

@@ -292,6 +292,9 @@ func (l *loader) sink(a at) Sink {
 	if m, ok := a.lookup("from"); ok {
 		s.FromPos = m.name().pos()
 	}
+	for i := range keys.Severity {
+		s.Severity = append(s.Severity, l.severities(a, i, &keys.Severity[i]))
+	}
 	for _, c := range keys.When {
 		s.When = append(s.When, c.public())
 	}

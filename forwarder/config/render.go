@@ -82,6 +82,9 @@ func (r renderer) sink(s *Sink) *yaml.Node {
 		}
 		put(n, "drop", lists)
 	}
+	if len(s.Severity) > 0 {
+		put(n, "severity", severities(s.Severity))
+	}
 	if s.Header != "" {
 		h := headerKeys{s.Header, facility(s.Facility), s.Host, s.SDID, s.TimeDigits, s.Timezone}
 		r.fields(n, path, reflect.ValueOf(&h).Elem())
