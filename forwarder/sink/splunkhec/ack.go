@@ -204,9 +204,9 @@ func (a *acks) before(o *outcome, k int) bool {
 // doubt notes that nobody knows whether a request was taken: its channel is not used any
 // more.
 //
-// The numbers of acknowledgements begin with 0 in every indexer and after every start. The
-// request may be the first one of the channel that an indexer got, and have number 0
-// there; if that number is pending, an acknowledgement could be for either.
+// The numbers of acknowledgements begin anew in every indexer and after every start, with 0
+// in Splunk, with 1 in others. The request may be the first one of the channel that an
+// indexer got; if that number is pending, an acknowledgement could be for either.
 func (a *acks) doubt(e *endpoint, way *route) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -214,7 +214,7 @@ func (a *acks) doubt(e *endpoint, way *route) {
 		return
 	}
 	for i := range a.pending {
-		if b := &a.pending[i]; b.channel == way.channel && !b.acked && b.id == 0 {
+		if b := &a.pending[i]; b.channel == way.channel && !b.acked && b.id <= 1 {
 			a.renew(e.client.Fail(errors.New("an answer was lost that may have had the number of another acknowledgement")))
 			return
 		}
