@@ -178,8 +178,11 @@ func TestNoPayloadGetsOut(t *testing.T) {
 			good, err := f.Append(nil, &r)
 			require.NoError(t, err)
 			keys, fixed := seen(t, w.format, w.header, good)
-			for _, place := range payloadPlaces {
-				for _, p := range all {
+			for n, place := range payloadPlaces {
+				for i, p := range all {
+					if n > 2 && i%5 != 0 {
+						continue // all of them as titles, users and messages; of the rest a fifth
+					}
 					victim(&r)
 					place.set(&r, []byte(p))
 					out, err := f.Append(nil, &r)

@@ -10,6 +10,11 @@ import (
 	"github.com/siemfwd/siemfwd/forwarder/config"
 )
 
+// FormatterOf makes the formatter of a sink, as a lane would; host is this machine's name.
+func FormatterOf(c *config.Sink, host string) (formatters.Formatter, error) {
+	return formatters.New(c.Format, formatOptions(c, host))
+}
+
 // formatOptions turns a sink's common keys into what a formatter is made with.
 func formatOptions(c *config.Sink, host string) formatters.Options {
 	header := c.Header

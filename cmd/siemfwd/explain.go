@@ -29,6 +29,7 @@ const most = 64 << 20
 type explainer struct {
 	*app
 	vendor, as, header, timezone string
+	sink                         string
 	all                          bool
 	formatter                    formatters.Formatter
 	zone                         *time.Location
@@ -48,7 +49,8 @@ another for vendors that are polled. No FILE, or -, means standard input.
 
 --as FORMAT prints only the rendering, one event per line; --as record prints the
 record as JSON. With -c it also tells which sinks would take the event, and which
-condition decided.`,
+condition decided; with -c and --sink NAME it prints what that sink would send, as its
+format, profile and map make it.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return x.explain(args, cmd.Flags().Changed("config"))
@@ -58,6 +60,7 @@ condition decided.`,
 	f.StringVar(&x.vendor, "vendor", "auto", "what the input is; siemfwd list vendors")
 	f.StringVar(&x.as, "as", "", "print only this format: record, or one of siemfwd list formats")
 	f.StringVar(&x.header, "header", "", "with --as: the syslog header around the body, rfc5424 or rfc3164")
+	f.StringVar(&x.sink, "sink", "", "with -c: print what this sink would send, without framing")
 	f.StringVar(&x.timezone, "timezone", "UTC", "zone of times that name none")
 	f.BoolVarP(&x.all, "verbose", "v", false, "show every field")
 	return cmd
@@ -89,6 +92,11 @@ func (x *explainer) explain(args []string, withConfig bool) error {
 			return err
 		}
 	}
+	if x.sink != "" {
+		if err := x.likeSink(withConfig); err != nil {
+			return err
+		}
+	}
 	body, err := x.read(args)
 	if err != nil {
 		return err
@@ -100,6 +108,27 @@ func (x *explainer) explain(args []string, withConfig bool) error {
 		return errors.New("no event in the input")
 	}
 	return nil
+}
+
+// likeSink takes the formatter of a sink of the configuration.
+func (x *explainer) likeSink(withConfig bool) error {
+	switch {
+	case !withConfig:
+		return usage("--sink goes with -c FILE")
+	case x.as != "":
+		return usage("--sink and --as do not go together")
+	}
+	var names []string
+	for i := range x.cfg.Sinks {
+		c := &x.cfg.Sinks[i]
+		if c.Name == x.sink {
+			f, err := forwarder.FormatterOf(c, hostname())
+			x.formatter = f
+			return err
+		}
+		names = append(names, c.Name)
+	}
+	return usage("there is no sink %q; the configuration has %s", x.sink, strings.Join(names, ", "))
 }
 
 // asConfigured is the vendor as the first source that has it reads, whose rules are kept.
