@@ -55,13 +55,14 @@ func (t Transport) String() string {
 type Receiver struct {
 	Transport  Transport
 	MaxMessage int  // octets; longer messages are cut or split by the peer; 0 is 256 KiB
-	TLS        *TLS // nil: plain text; for RELP
+	TLS        *TLS // nil: plain text; for TCPCounted and RELP
+	LineFeeds  bool // messages may hold line feeds, and are UTF-8: Lines has each whole; RELP always
 }
 
 // TLS names the files of a peer's identity, and says whom it speaks with.
 type TLS struct {
-	CA, Cert, Key string
-	Name          string // in the certificate of the other side
+	CA, Cert, Key string // of a Sender that shows no certificate, CA alone
+	Name          string // in the certificate of the other side; "": a Receiver asks for none, not for RELP
 }
 
 // Layout is how a sending peer writes its messages.
@@ -93,7 +94,11 @@ type Sender struct {
 	Layout     Layout
 	To         string // host:port; need not listen yet, the peer tries again every second
 	MaxMessage int    // octets; 0 is 256 KiB
-	TLS        *TLS   // nil: plain text; for RELP
+	TLS        *TLS   // nil: plain text; for TCPCounted and RELP
+	LineFeeds  bool   // what Send hands over may hold line feeds; RELP always
+	// Relay, for TCP, TCPCounted and UDP of rsyslog: Addr takes what goes out, by the same
+	// transport and with the same TLS, instead of what Send sends.
+	Relay bool
 	// Durable, for RELP of rsyslog: Addr takes RELP instead of what Send sends, and
 	// answers a message when it is in a queue on disk.
 	Durable bool
@@ -107,11 +112,12 @@ type Peer struct {
 	t       testing.TB
 	name    string
 	udp     bool // it listens on Addr over UDP
-	escaped bool // File holds the insides of JSON strings
+	escaped bool // File holds JSON strings, or the insides of them
 	counted bool // a Sender counts the octets of what Send hands it
 	env     []string
 	argv    []string
 	output  *lockedBuffer
+	counter *lineCounter // of Await
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd
@@ -126,7 +132,7 @@ const (
 )
 
 // Lines returns the complete lines that a Receiver has written so far. A message that
-// holds a line feed makes more than one, but for RELP, where each is a message.
+// holds a line feed makes more than one, but for LineFeeds, where each is a message.
 func (p *Peer) Lines() []string {
 	p.t.Helper()
 	data, err := os.ReadFile(p.File)
@@ -140,6 +146,9 @@ func (p *Peer) Lines() []string {
 	lines := strings.Split(string(data[:end]), "\n")
 	if p.escaped {
 		for i, line := range lines {
+			if inside, ok := strings.CutPrefix(line, syslogNGKey); ok {
+				line = strings.TrimSuffix(inside, `"}`)
+			}
 			if err := json.Unmarshal([]byte(`"`+line+`"`), &lines[i]); err != nil {
 				p.t.Fatalf("%s: line %d, %q: %v", p.name, i+1, line, err)
 			}
@@ -153,7 +162,17 @@ func (p *Peer) Lines() []string {
 // when it died.
 func (p *Peer) WaitLines(n int, timeout time.Duration) []string {
 	p.t.Helper()
-	counter := lineCounter{path: p.File}
+	p.Await(n, timeout)
+	return p.Lines()
+}
+
+// Await waits as WaitLines does, and returns nothing: of a growing file it reads what is new.
+func (p *Peer) Await(n int, timeout time.Duration) {
+	p.t.Helper()
+	if p.counter == nil {
+		p.counter = &lineCounter{path: p.File}
+	}
+	counter := p.counter
 	p.waitFor(timeout, func() error {
 		got, err := counter.count()
 		if err == nil && got < n {
@@ -161,12 +180,11 @@ func (p *Peer) WaitLines(n int, timeout time.Duration) []string {
 		}
 		return err
 	})
-	return p.Lines()
 }
 
 // Send hands messages to a Sender, in order, over one connection. It returns when the
 // peer's end of the connection has all the octets; that it has forwarded them is for
-// the receiving side to see. A message holds no line feed, unless it goes on by RELP.
+// the receiving side to see. A message holds no line feed, but for RELP and LineFeeds.
 func (p *Peer) Send(messages ...string) {
 	p.t.Helper()
 	conn, err := net.DialTimeout("tcp", p.Addr, startTimeout)

@@ -12,6 +12,9 @@ const syslogNGGlobal = `@version: 3.38
 options { use-dns(no); dns-cache(no); keep-hostname(yes); stats-freq(0); log-msg-size(%d); create-dirs(no); chain-hostnames(no); };
 `
 
+// syslogNGKey begins a line of JSON, which ends with a quote and a brace.
+const syslogNGKey = `{"m":"`
+
 // SyslogNG starts syslog-ng as a receiver. It accepts nothing but its Transport's own
 // framing, and speaks no RELP.
 func SyslogNG(t testing.TB, r Receiver) *Peer {
@@ -20,16 +23,24 @@ func SyslogNG(t testing.TB, r Receiver) *Peer {
 	conf := fmt.Sprintf(syslogNGGlobal, orDefault(r.MaxMessage, defaultMaxMessage))
 	switch r.Transport {
 	case TCP:
-		conf += syslogNGSource("network", "tcp", port, "no-parse")
+		conf += syslogNGSource("network", "tcp", port, "no-parse", nil)
 	case TCPCounted:
-		conf += syslogNGSource("syslog", "tcp", port, "no-parse")
+		conf += syslogNGSource("syslog", "tcp", port, "no-parse", r.TLS)
 	case UDP:
-		conf += syslogNGSource("network", "udp", port, "no-parse")
+		conf += syslogNGSource("network", "udp", port, "no-parse", nil)
+	case RELP:
+		t.Fatal("syslog-ng: speaks no RELP: no such LogProto plugin found; transport='relp'")
 	}
-	conf += `destination d_out { file("@DIR@/received" template("$MSG\n")); };
+	line := "$MSG"
+	if r.LineFeeds {
+		line = "$(format-json m=$MSG)"
+	}
+	conf += fmt.Sprintf(`destination d_out { file("@DIR@/received" template("%s\n")); };
 log { source(s_in); destination(d_out); flags(flow-control); };
-`
-	return startSyslogNG(t, conf, port, r.Transport == UDP, "received")
+`, line)
+	peer := startSyslogNG(t, conf, port, r.Transport == UDP, "received")
+	peer.escaped = r.LineFeeds
+	return peer
 }
 
 // SyslogNGTo starts syslog-ng as a sender. It counts octets only around RFC 5424.
@@ -43,12 +54,21 @@ func SyslogNGTo(t testing.TB, s Sender) *Peer {
 		t.Fatalf("syslog-ng: sending to %q: %v", s.To, err)
 	}
 	driver, transport, parse, more := "network", "tcp", "", ""
+	in := driver
+	if s.LineFeeds {
+		in = "syslog"
+	}
 	switch s.Transport {
 	case TCP:
 	case TCPCounted:
 		driver = "syslog"
+		if s.TLS != nil {
+			transport, more = "tls", s.TLS.options()
+		}
 	case UDP:
 		transport = "udp"
+	case RELP:
+		t.Fatal("syslog-ng: speaks no RELP: no such LogProto plugin found; transport='relp'")
 	}
 	switch {
 	case s.Layout == RFC5424 && driver == "network":
@@ -60,15 +80,33 @@ func SyslogNGTo(t testing.TB, s Sender) *Peer {
 	}
 	port := freePort(t)
 	conf := fmt.Sprintf(syslogNGGlobal, orDefault(s.MaxMessage, defaultMaxMessage)) +
-		syslogNGSource("network", "tcp", port, parse) +
+		syslogNGSource(in, "tcp", port, parse, nil) +
 		fmt.Sprintf(`destination d_out { %s(%q port(%s) transport(%q) time-reopen(1) %s); };
 log { source(s_in); destination(d_out); flags(flow-control); };
 `, driver, host, to, transport, more)
-	return startSyslogNG(t, conf, port, false, "")
+	peer := startSyslogNG(t, conf, port, false, "")
+	peer.counted = s.LineFeeds
+	return peer
 }
 
-func syslogNGSource(driver, transport string, port int, flags string) string {
+// options is the tls() of a driver. A listener that asks for no certificate still has to
+// be told not to want one.
+func (t *TLS) options() string {
+	conf := fmt.Sprintf("ca-file(%q) ", t.CA)
+	if t.Cert != "" {
+		conf += fmt.Sprintf("cert-file(%q) key-file(%q) ", t.Cert, t.Key)
+	}
+	if t.Name == "" {
+		return fmt.Sprintf("tls(%speer-verify(optional-untrusted))", conf)
+	}
+	return fmt.Sprintf("tls(%speer-verify(required-trusted))", conf)
+}
+
+func syslogNGSource(driver, transport string, port int, flags string, tls *TLS) string {
 	more := "max-connections(2000) log-iw-size(200000)"
+	if tls != nil {
+		transport, more = "tls", more+" "+tls.options()
+	}
 	if transport == "udp" {
 		more = "so-rcvbuf(8388608)"
 	}
