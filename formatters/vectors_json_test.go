@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -140,7 +142,7 @@ func encodeHEC(t *testing.T, v vector) ([]byte, error) {
 	if v.Record[0] == '[' {
 		require.NoError(t, json.Unmarshal(v.Record, &all))
 	}
-	decode(t, v.Options, &struct{}{})
+	options(t, v)
 	var out []byte
 	for _, one := range all {
 		var in struct {
@@ -172,9 +174,25 @@ func encodeHEC(t *testing.T, v vector) ([]byte, error) {
 	return out, nil
 }
 
-// finding is a case of the two schemas as a record. An input that a record has no place
-// for skips the case.
-func finding(t *testing.T, v vector) (r record.Record, incident bool) {
+// options reads those of a case that are known here; another one skips the case.
+func options(t *testing.T, v vector, known ...string) map[string]string {
+	t.Helper()
+	all, out := map[string]any{}, map[string]string{}
+	if len(v.Options) > 0 {
+		require.NoError(t, json.Unmarshal(v.Options, &all))
+	}
+	for name, value := range all {
+		if !slices.Contains(known, name) {
+			t.Skipf("%s: there is no option %q", v.ID, name)
+		}
+		out[name] = fmt.Sprint(value)
+	}
+	return out
+}
+
+// finding is a case of the two schemas as a record, whose fields are the case's under the
+// given name. An input that a record has no place for skips the case.
+func finding(t *testing.T, v vector, vendor string) (r record.Record, incident bool) {
 	t.Helper()
 	words := map[string]int{"unknown": 0, "informational": 1, "low": 3, "medium": 5, "high": 8, "critical": 10}
 	byName := map[string]record.Key{
@@ -188,6 +206,9 @@ func finding(t *testing.T, v vector) (r record.Record, incident bool) {
 	fields(t, &in, v.Record)
 	for i := 0; i < len(in.Fields); i += 1 + int(in.Fields[i].Size) {
 		f := &in.Fields[i]
+		if f.Kind == record.Null {
+			continue
+		}
 		below := in.Fields[i+1 : i+1+int(f.Size)]
 		switch name := string(f.Name); name {
 		case "title":
@@ -224,7 +245,7 @@ func finding(t *testing.T, v vector) (r record.Record, incident bool) {
 			}
 			r.Set(key, f.Text)
 		case "labels", "unmapped":
-			if len(r.Fields) == 0 {
+			if name == vendor || len(r.Fields) == 0 {
 				r.Fields = below
 			}
 		default:
@@ -259,18 +280,15 @@ func at(t *testing.T, text []byte) record.Time {
 }
 
 func encodeECS(t *testing.T, v vector) ([]byte, error) {
-	decode(t, v.Options, &struct{}{})
-	r, _ := finding(t, v)
+	options(t, v, "ocsf_version", "version")
+	r, _ := finding(t, v, "labels")
 	return ecs.New(false).Append(nil, &r)
 }
 
 func encodeOCSF(t *testing.T, v vector) ([]byte, error) {
-	var o struct {
-		Version string `json:"ocsf_version"`
-	}
-	decode(t, v.Options, &o)
-	r, incident := finding(t, v)
-	f, err := ocsf.New(ocsf.Options{Version: o.Version, Incident: incident})
+	o := options(t, v, "ocsf_version", "version")
+	r, incident := finding(t, v, "unmapped")
+	f, err := ocsf.New(ocsf.Options{Version: o["ocsf_version"] + o["version"], Incident: incident})
 	require.NoError(t, err)
 	return f.Append(nil, &r)
 }
