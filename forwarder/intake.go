@@ -49,7 +49,7 @@ func newIntake(name string, s *spool.Spool, keep time.Duration, log *slog.Logger
 // many keys are remembered, unless a source relies on more: the memory of deliveries must
 // not grow with the backlog, nor must the start take longer with it.
 const (
-	mostReread = 128 << 20
+	mostReread = 64 << 20
 	mostKeys   = 1 << 18
 )
 
