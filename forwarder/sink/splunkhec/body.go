@@ -17,20 +17,20 @@ const fields = `,"fields":{`
 // body joins the first of items into s.buf, as many as s.most allows and at least one,
 // and returns how many those are. bare leaves the indexed fields of the first one out.
 func (s *Sink) body(items []sink.Item, bare bool) (n int) {
-	buf, replaced := s.buf[:0], 0
+	buf, replaced, raw := s.buf[:0], 0, s.cfg.Endpoint == rawEndpoint
 	for i := range items {
 		p := items[i].Payload
 		if i > 0 && s.most > 0 && len(buf)+len(p) > s.most {
 			break
 		}
 		n++
-		switch end := bytes.LastIndex(p, []byte(fields)); {
-		case s.cfg.Endpoint == rawEndpoint:
+		switch {
+		case raw:
 			var k int
 			buf, k = framing.AppendLF(buf, p)
 			replaced += k
-		case i == 0 && bare && end >= 0:
-			buf = append(append(buf, p[:end]...), "}\n"...)
+		case i == 0 && bare:
+			buf = append(appendBare(buf, p), '\n')
 		default:
 			buf = append(append(buf, p...), '\n')
 		}
@@ -40,6 +40,14 @@ func (s *Sink) body(items []sink.Item, bare bool) (n int) {
 	}
 	s.buf = buf
 	return n
+}
+
+// appendBare appends an envelope without its indexed fields.
+func appendBare(dst, p []byte) []byte {
+	if end := bytes.LastIndex(p, []byte(fields)); end >= 0 {
+		return append(append(dst, p[:end]...), '}')
+	}
+	return append(dst, p...)
 }
 
 // What a body is compressed for: below, the head is most of a request.
