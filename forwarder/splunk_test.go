@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/siemfwd/siemfwd/forwarder/control"
 	"github.com/siemfwd/siemfwd/forwarder/simulate"
+	"github.com/siemfwd/siemfwd/forwarder/sink"
 )
 
 // TestSplunkGetsEverything sends through the real daemon to a Splunk at its worst. Every
@@ -69,6 +71,56 @@ sinks: {out: {type: splunk_hec, url: "%s", token: %s, ack: %t, ack_timeout: 1s, 
 				}
 			}
 			t.Log(splunk.Answers(), "twice", twice)
+		})
+	}
+}
+
+// TestHECFromOneForwarderToAnother has the sink send to the listener, with acknowledgement:
+// what it is told is indexed is in the other's spool.
+func TestHECFromOneForwarderToAnother(t *testing.T) {
+	for name, keys := range map[string]string{
+		"envelopes": "format: raw, fields: false, gzip: true",
+		"raw text":  "format: raw, endpoint: raw",
+	} {
+		t.Run(name, func(t *testing.T) {
+			const token = "11111111-2222-4333-8444-555555555555"
+			out := &script{}
+			path := filepath.Join(t.TempDir(), "siemfwd.yaml")
+			require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `
+state: %s/state
+http: {listen: ""}
+sources: {hec: {type: webhook, vendor: hec, listen: "127.0.0.1:0", path: /services/collector, auth: {type: bearer, token: %s}}}
+sinks: {out: {type: stdout, format: raw}}
+`, filepath.Dir(path), token), 0o600))
+			to := startFile(t, path, map[string]sink.Sink{"out": out})
+			defer to.end()
+			address := to.Status().Sources[0].Listening[0]
+			address, _, _ = strings.Cut(strings.TrimPrefix(address, "http://"), "/")
+
+			path = filepath.Join(t.TempDir(), "siemfwd.yaml")
+			require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `
+state: %s/state
+http: {listen: ""}
+sources: {in: {type: syslog, vendor: text, listen: ["tcp://127.0.0.1:0"]}}
+sinks: {splunk: {type: splunk_hec, url: "http://%s", token: %s, ack: true, %s}}
+`, filepath.Dir(path), address, token, keys), 0o600))
+			from := startFile(t, path, nil)
+			defer from.end()
+			const n = 3000
+			lines := numbered(0, n)
+			from.send(lines...)
+			st := from.eventually("all acknowledged", func(st control.Status) bool {
+				return st.Sources[0].Received == n && laneOf(st, "splunk").Waiting == 0
+			})
+			assert.EqualValues(t, n, laneOf(st, "splunk").Delivered)
+			st = to.Status()
+			assert.EqualValues(t, n, st.Sources[0].Received, "acknowledged is what the other has on disk")
+			to.eventually("all out again", func(st control.Status) bool { return laneOf(st, "out").Waiting == 0 })
+			got := out.taken()
+			require.Len(t, got, n)
+			for i, line := range lines {
+				require.Contains(t, got[i], line)
+			}
 		})
 	}
 }
