@@ -142,7 +142,9 @@ func TestFailures(t *testing.T) {
 		"no such name": {"http://siemfwd.invalid", "lookup siemfwd.invalid", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cl := client(t, c.url+"/"+secret+"?token="+secret, Defaults())
+			conf := Defaults()
+			conf.Proxy = noProxy
+			cl := client(t, c.url+"/"+secret+"?token="+secret, conf)
 			first := ""
 			for range 2 {
 				_, err := cl.Do(t.Context(), &Request{Body: []byte("x")})
