@@ -47,9 +47,10 @@ sinks:
 	for _, name := range sinks {
 		yaml += fmt.Sprintf("  %s: {type: syslog, address: \"tcp://127.0.0.1:%d\", format: cef, framing: lf}\n", name, peertest.FreePort(t))
 	}
+	siemfwd := program(t)
 	syscall.Sync() // a backlog at rest, and not one the disk is at
 	began := time.Now()
-	p := peertest.StartSiemfwd(t, []string{program(t)}, nil, dir, yaml)
+	p := peertest.StartSiemfwd(t, []string{siemfwd}, nil, dir, yaml)
 	opened := time.Since(began)
 	atStart := resident(p.PID())
 	memory := watchMemory(p.PID())
