@@ -373,7 +373,10 @@ func TestShutdownEndsWithinTheGraceWhenASinkHangs(t *testing.T) {
 type hanging struct{ entered chan struct{} }
 
 func (h *hanging) Send(ctx context.Context, _ []sink.Item) error {
-	h.entered <- struct{}{}
+	select {
+	case h.entered <- struct{}{}:
+	default: // nobody waits for one more
+	}
 	<-ctx.Done()
 	return ctx.Err()
 }

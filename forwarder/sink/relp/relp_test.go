@@ -127,7 +127,10 @@ func TestRefused(t *testing.T) {
 	}
 	s := start(t, options(r.Addr().String()))
 	require.NoError(t, send(t, s, "a", "b"))
-	require.NoError(t, send(t, s, "bad", "c"))
+	told := send(t, s, "bad", "c") // the answer may come before it has returned
+	if told != nil {
+		require.ErrorIs(t, told, sink.ErrSession)
+	}
 	p := progress(t, s, 1, 0, 0)
 	require.EqualError(t, p.Ended, s.o.To+": the receiver refused a message: 500 no such thing")
 	require.ErrorIs(t, p.Ended, sink.ErrSession)
@@ -136,7 +139,9 @@ func TestRefused(t *testing.T) {
 	held = false
 	r.mu.Unlock()
 
-	require.ErrorIs(t, send(t, s, "a"), sink.ErrSession, "the lanes must know first")
+	if told == nil {
+		require.ErrorIs(t, send(t, s, "a"), sink.ErrSession, "the lanes must know first")
+	}
 	err := send(t, s, "a", "b", "bad", "c", "bad")
 	var refused *sink.Rejected
 	require.ErrorAs(t, err, &refused)
