@@ -316,7 +316,7 @@ func TestLostAnswersMayNotConfirmOthers(t *testing.T) {
 // When nobody can be asked, nothing more is sent, and why is said.
 func TestAcknowledgementsThatCannotBeAskedFor(t *testing.T) {
 	x := newIndexer(t)
-	x.ack = says(404, "")
+	x.set(func() { x.ack = says(404, "") })
 	c, in := confirming(t, x.URL, nil)
 	require.NoError(t, c.Send(t.Context(), items(0, 10)))
 	require.Eventually(t, func() bool {
@@ -344,7 +344,7 @@ func TestSettle(t *testing.T) {
 	defer cancel()
 	c.Settle(ctx)
 	assert.EqualValues(t, 10, c.Progress().Confirmed)
-	x.ack = func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() } // Close ends that
+	x.set(func() { x.ack = func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() } }) // Close ends that
 	require.NoError(t, c.Close())
 	assert.Error(t, errors.Unwrap(c.Send(t.Context(), items(20, 10))))
 }
